@@ -1,0 +1,44 @@
+"""Application: a fleet of devices, the software for them, and the workload that serves them."""
+
+from polyfleet.fleet.objects.metadata import ObjectMeta, Status, View
+
+
+class UserReference(View, frozen=True, kw_only=True):
+    """A person by name; the uid, once known, keeps a name registered again from inheriting."""
+
+    user: str
+    uid: str | None = None
+
+
+class Member(UserReference, frozen=True, kw_only=True):
+    """A person with a role in an application: `reader`, `manager` or `admin`."""
+
+    role: str
+
+
+class ApplicationSpec(View, frozen=True, kw_only=True):
+    """Who owns an application and who may do what in it."""
+
+    name: str
+    created_at: str = ""
+    owner: UserReference | None = None
+    members: tuple[Member, ...] = ()
+    transfer_to: UserReference | None = None
+
+
+class ApplicationStatus(Status, frozen=True, kw_only=True):
+    """Counts, and the uids first bound to members named without one."""
+
+    devices: int = 0
+    groups: int = 0
+    packages: int = 0
+    members: tuple[UserReference, ...] = ()
+    last_release: int = 0
+
+
+class Application(View, frozen=True, kw_only=True):
+    """An Application as the cache holds it."""
+
+    metadata: ObjectMeta
+    spec: ApplicationSpec
+    status: ApplicationStatus = ApplicationStatus()

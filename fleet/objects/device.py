@@ -1,0 +1,60 @@
+"""Device: one device."""
+
+import msgspec
+
+from polyfleet.fleet.objects.metadata import ObjectMeta, Status, View
+
+_NOTHING = msgspec.Raw(b"[]")
+
+
+class DeviceSpec(View, frozen=True, kw_only=True):
+    """What people declare about a device.
+
+    `attributes` stays encoded JSON (`fleet.attributes` reads it): most requests never look at it.
+    """
+
+    application: str
+    device_id: str
+    created_at: str = ""
+    public_keys: tuple[str, ...] = ()
+    enrolled: msgspec.Raw = msgspec.Raw(b"{}")
+    attributes: msgspec.Raw = _NOTHING
+    disabled: bool = False
+    hold: bool = False
+    pin: str | None = None
+
+
+class Software(View, frozen=True, kw_only=True):
+    """The software that a device last reported."""
+
+    version: str
+    at: str = ""
+
+
+class Update(View, frozen=True, kw_only=True):
+    """The update that a device was last given."""
+
+    package: str
+    rollout: str | None = None
+    state: str = ""
+    progress: int = 0
+    attempts: int = 0
+    at: str = ""
+
+
+class DeviceStatus(Status, frozen=True, kw_only=True):
+    """What a device reports; `reported` stays encoded JSON as `spec.attributes` does."""
+
+    software: Software | None = None
+    reported: msgspec.Raw = _NOTHING
+    capabilities: dict[str, bool] = {}
+    update: Update | None = None
+    last_seen: str | None = None
+
+
+class Device(View, frozen=True, kw_only=True):
+    """A Device as the cache holds it."""
+
+    metadata: ObjectMeta
+    spec: DeviceSpec
+    status: DeviceStatus = DeviceStatus()

@@ -1,0 +1,57 @@
+"""What every custom resource carries beside its spec and status."""
+
+import msgspec
+
+GROUP = "polyfleet.dev"
+VERSION = "v1alpha1"
+APPLICATION_LABEL = f"{GROUP}/application"
+SERIAL_LABEL = f"{GROUP}/serial"
+GROUP_LABEL_PREFIX = f"group.{GROUP}/"
+ATTRIBUTE_LABEL_PREFIX = f"attr.{GROUP}/"
+FINALIZER = f"{GROUP}/operator"
+
+
+class View(msgspec.Struct, frozen=True, gc=False, rename="camel", kw_only=True):
+    """An immutable view of a part of a custom resource; fields nobody reads are not kept."""
+
+
+class ObjectMeta(View, frozen=True, kw_only=True):
+    """The metadata that the rules and the dialects read."""
+
+    name: str
+    uid: str = ""
+    resource_version: str = ""
+    generation: int = 0
+    creation_timestamp: str = ""
+    deletion_timestamp: str | None = None
+    labels: dict[str, str] = {}
+    finalizers: tuple[str, ...] = ()
+
+    @property
+    def terminating(self) -> bool:
+        """Whether the object is deleted and only held by a finalizer."""
+        return self.deletion_timestamp is not None
+
+    @property
+    def serial(self) -> int | None:
+        """The small integer by which RDFM knows the object; None until it is adopted."""
+        text = self.labels.get(SERIAL_LABEL, "")
+        return int(text) if text.isascii() and text.isdigit() else None
+
+
+class Condition(View, frozen=True, kw_only=True):
+    """One entry of `status.conditions`."""
+
+    type: str
+    status: str
+    reason: str = ""
+    message: str = ""
+    last_transition_time: str = ""
+    observed_generation: int = 0
+
+
+class Status(View, frozen=True, kw_only=True):
+    """What the status of every kind begins with."""
+
+    observed_generation: int = 0
+    conditions: tuple[Condition, ...] = ()

@@ -1,0 +1,46 @@
+"""User and AccessToken: people, and the tokens they hand to programs."""
+
+from polyfleet.fleet.objects.metadata import ObjectMeta, Status, View
+
+
+class UserSpec(View, frozen=True, kw_only=True):
+    """A person. The password's hash lives in a Secret, never here."""
+
+    name: str
+    created_at: str = ""
+    administrator: bool = False
+    disabled: bool = False
+    scopes: tuple[str, ...] = ()
+    email: str | None = None
+    first_name: str = ""
+    last_name: str = ""
+    subjects: tuple[str, ...] = ()
+
+
+class User(View, frozen=True, kw_only=True):
+    """A User as the cache holds it."""
+
+    metadata: ObjectMeta
+    spec: UserSpec
+    status: Status = Status()
+
+
+class AccessTokenSpec(View, frozen=True, kw_only=True):
+    """A token by the hash of its text. `scopes` absent means all that the user has."""
+
+    user: str
+    user_uid: str
+    prefix: str
+    hash: str
+    created_at: str = ""
+    description: str | None = None
+    scopes: tuple[str, ...] | None = None
+    expires_at: str | None = None
+
+
+class AccessToken(View, frozen=True, kw_only=True):
+    """An AccessToken as the cache holds it."""
+
+    metadata: ObjectMeta
+    spec: AccessTokenSpec
+    status: Status = Status()

@@ -1,0 +1,1 @@
+"""Polyfleet: fleets of devices run from Kubernetes. One fleet, many dialects."""
