@@ -1,0 +1,157 @@
+"""Settings of the facade, read from the environment: `POLYFLEET_<NAME>`.
+
+A field of a section is `POLYFLEET_<SECTION>__<NAME>`; lists are separated by commas.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+MIB = 1024 * 1024
+DIALECTS = ("rdfm", "drogue", "otao", "inventory", "deis")
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+
+
+class S3Settings(BaseModel):
+    """An S3-compatible bucket. Without keys, the environment's own credentials are used."""
+
+    bucket: str
+    endpoint: str | None = None
+    region: str = "us-east-1"
+    access_key_id: str | None = None
+    secret_access_key: SecretStr | None = None
+    path_style: bool = True
+
+
+class ArtifactSettings(BaseSettings):
+    """Where package files are kept, and who may fetch them.
+
+    The section also reads `POLYFLEET_ARTIFACTS_<NAME>`, the form that is common in charts.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="POLYFLEET_ARTIFACTS_", env_nested_delimiter="__", extra="ignore"
+    )
+
+    driver: Literal["local", "s3"] = "local"
+    directory: Path = Path("artifacts")
+    public: bool = False
+    """Whether files may be fetched without a signed link."""
+    link_lifetime: int = Field(default=86_400, ge=60)
+    """How long a download link holds, in seconds."""
+    maximum_size: int = Field(default=4 * 1024 * MIB, ge=1)
+    """The largest file, in bytes."""
+    s3: S3Settings | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.driver == "s3" and self.s3 is None:
+            raise ValueError("the driver s3 needs a bucket: POLYFLEET_ARTIFACTS__S3__BUCKET")
+        return self
+
+
+class EnrollmentSettings(BaseModel):
+    """How many devices may wait to be let in."""
+
+    maximum: int = Field(default=10_000, ge=1)
+    maximum_per_source: int = Field(default=1_000, ge=1)
+    """Of one source address."""
+    maximum_per_device: int = Field(default=4, ge=1)
+    """Keys offered under one device id."""
+
+
+class ReportSettings(BaseModel):
+    """How often one device's reports are written: a burst, then one per interval."""
+
+    burst: int = Field(default=5, ge=1)
+    interval: float = Field(default=10.0, gt=0)
+    """Seconds between two writes of one device once its burst is spent."""
+    writes_per_second: float = Field(default=100.0, gt=0)
+    """The budget of the reports that were put off, over all devices."""
+
+
+class ActivitySettings(BaseModel):
+    """How often a device's last sign of life is written to the API server."""
+
+    interval: float = Field(default=300.0, gt=0)
+    """Seconds between two writes of one device; stretched for fleets that are too large for it."""
+    writes_per_second: float = Field(default=100.0, gt=0)
+
+
+class RdfmSettings(BaseModel):
+    """What only the RDFM dialect reads."""
+
+    refusal_delay: float = Field(default=1.0, ge=0)
+    """Seconds before a bad signature is answered: clients repeat the request without a pause."""
+    delayed_refusals: int = Field(default=256, ge=1)
+    """How many answers may be held back at once."""
+
+
+class Settings(BaseSettings):
+    """All settings of one facade process."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="POLYFLEET_", env_nested_delimiter="__", extra="ignore"
+    )
+
+    namespace: str = "polyfleet"
+    kubeconfig: Path | None = None
+    """Else `KUBECONFIG`, else the service account of the pod."""
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65_535)
+    public_url: str | None = None
+    """The address under which clients reach the facade; absent: the one that a request used."""
+    trusted_proxies: Names = ()
+    """Addresses whose X-Forwarded-For and -Proto are believed."""
+    default_application: str = Field(
+        default="default", pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"
+    )
+    insecure: bool = False
+    """For development only: every caller is an administrator."""
+
+    dialects_off: Names = ()
+    attribute_labels: Names = ()
+    """Attributes that are mirrored as labels `attr.polyfleet.dev/<name>`."""
+    maximum_body: int = Field(default=MIB, ge=1024)
+    """The largest request body in bytes, file uploads aside."""
+    stale_after: float = Field(default=90.0, gt=0)
+    """Seconds without progress of a watch after which no offers are made."""
+    sync_timeout: float = Field(default=120.0, gt=0)
+    """Seconds that the first filling of the cache may take."""
+    shutdown_timeout: int = Field(default=20, ge=0)
+    """Seconds that open requests have to end, and then pending reports to be written."""
+    log_format: Literal["json", "console"] = "json"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    artifacts: ArtifactSettings = Field(default_factory=ArtifactSettings)
+    enrollment: EnrollmentSettings = EnrollmentSettings()
+    reports: ReportSettings = ReportSettings()
+    activity: ActivitySettings = ActivitySettings()
+    rdfm: RdfmSettings = RdfmSettings()
+
+    @field_validator("public_url")
+    @classmethod
+    def _url(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        if not value.startswith(("http://", "https://")):
+            raise ValueError("must begin with http:// or https://")
+        return value.rstrip("/")
+
+    @field_validator("dialects_off")
+    @classmethod
+    def _dialects(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = sorted(set(value) - set(DIALECTS))
+        if unknown:
+            raise ValueError(f"no such dialect: {', '.join(unknown)} (of {', '.join(DIALECTS)})")
+        return value
