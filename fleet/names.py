@@ -1,0 +1,83 @@
+"""How things are named: objects in the cluster, and devices in the flat space of ids.
+
+RDFM, Mender and OTAO know one flat space of device ids, so an id of the default application is
+itself and another application's is written `~<application>~<id>`.
+"""
+
+import hashlib
+import re
+
+MAX_NAME = 63
+
+_DNS_LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?")
+_LIKE_HASH = re.compile(r".*-x[0-9a-f]{16}")
+_NOT_SLUG = re.compile(r"[^a-z0-9]+")
+_HASH_LENGTH = 16
+_SLUG_LENGTH = MAX_NAME - _HASH_LENGTH - len("-x")
+
+
+def object_name(kind: str, application: str, wire_name: str) -> str:
+    """Return the name of the object that stands for `wire_name`: a DNS name of at most 63.
+
+    `application` is empty for the kinds that live above applications. Readable where both parts
+    are DNS labels, else a slug and a hash; two different inputs of one kind share a name only if
+    64 bits of SHA-256 collide, so the wire name is compared after every look-up.
+    """
+    parts = (application, wire_name) if application else (wire_name,)
+    readable = ".".join(parts)
+    if (
+        len(readable) <= MAX_NAME
+        and all(_DNS_LABEL.fullmatch(part) for part in parts)
+        and not _LIKE_HASH.fullmatch(readable)
+    ):
+        return readable
+    return _hashed_name(kind, application, wire_name)
+
+
+def enrollment_name(application: str, device_id: str, key_fingerprint: str) -> str:
+    """Return the name of the Enrollment of this device id with this key."""
+    return _hashed_name("Enrollment", application, device_id, key_fingerprint)
+
+
+def flat_id(application: str, device_id: str, *, default_application: str) -> str:
+    """Return the id by which a dialect without applications knows a device.
+
+    Raises ValueError for an empty id and for an application name that cannot be one.
+    """
+    if not device_id:
+        raise ValueError("a device id may not be empty")
+    if application == default_application:
+        return f"~{device_id}" if device_id.startswith("~") else device_id
+    if not application or "~" in application:
+        raise ValueError("an application's name may not be empty or contain '~'")
+    return f"~{application}~{device_id}"
+
+
+def parse_flat_id(text: str, *, default_application: str) -> tuple[str, str]:
+    """Return the application and device id that `flat_id` turned into `text`.
+
+    Raises ValueError for a text that `flat_id` never gives.
+    """
+    if not text:
+        raise ValueError("a device id may not be empty")
+    if not text.startswith("~"):
+        return default_application, text
+    if text.startswith("~~"):
+        return default_application, text[1:]
+    application, separator, device_id = text[1:].partition("~")
+    if not separator or not device_id:
+        raise ValueError("an id that starts with '~' has the form ~<application>~<id>")
+    if application == default_application:
+        raise ValueError("devices of the default application are named by their id alone")
+    return application, device_id
+
+
+def _hashed_name(kind: str, *parts: str) -> str:
+    digest = hashlib.sha256()
+    for part in (kind, *parts):
+        encoded = part.encode("utf-8", "surrogatepass")
+        digest.update(len(encoded).to_bytes(8, "big"))
+        digest.update(encoded)
+    # The application and the id make the slug; a key's fingerprint would only fill it up.
+    slug = _NOT_SLUG.sub("-", "-".join(parts[:2]).lower())[:_SLUG_LENGTH].strip("-")
+    return f"{slug or kind.lower()}-x{digest.hexdigest()[:_HASH_LENGTH]}"
