@@ -1,0 +1,137 @@
+"""What tests of every folder share: one real control plane and a namespace for each test.
+
+POLYFLEET_TEST_KUBECONFIG names a running control plane to use instead (a quick loop for
+developers); KUBEBUILDER_ASSETS names ready-made programs; otherwise they are built once.
+"""
+
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+from kubernetes import client
+
+from polyfleet.local.cluster import program_folder
+from polyfleet.local.control_plane import ControlPlane
+from polyfleet.local.install import connect, install_definitions, service_account_kubeconfig
+
+_KUBECTL = Path(sys.executable).with_name("kubectl")
+
+
+@dataclass(frozen=True)
+class RunningControlPlane:
+    """Where the API server of this test run is; `own` is None if it was there before."""
+
+    url: str
+    kubeconfig: Path
+    own: ControlPlane | None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give tests marked `controller_manager` the fixture that starts it."""
+    for item in items:
+        if item.get_closest_marker("controller_manager") and isinstance(item, pytest.Function):
+            item.fixturenames.insert(0, "controller_manager")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build what the chosen tests need: here, where it shows and no test's time-out counts."""
+    wanted = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    if session.config.option.collectonly or "POLYFLEET_TEST_KUBECONFIG" in os.environ:
+        return
+    capture = session.config.pluginmanager.getplugin("capturemanager")
+    if "control_plane" in wanted and capture is not None:
+        with capture.global_and_fixture_disabled():
+            program_folder(os.environ, controller_manager="controller_manager" in wanted)
+
+
+@pytest.fixture(scope="session")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningControlPlane]:
+    """Provide the control plane of the whole run, with the chart's definitions installed."""
+    if existing := os.environ.get("POLYFLEET_TEST_KUBECONFIG"):
+        kubeconfig = Path(existing)
+        install_definitions(kubeconfig)
+        server = yaml.safe_load(kubeconfig.read_text())["clusters"][0]["cluster"]["server"]
+        yield RunningControlPlane(server, kubeconfig, None)
+        return
+    directory = tmp_path_factory.mktemp("control-plane")
+    binaries = program_folder(os.environ)
+    with ControlPlane(directory, binaries, fsync=False, ends_with_parent=True) as own:
+        install_definitions(own.kubeconfig)
+        yield RunningControlPlane(own.url, own.kubeconfig, own)
+
+
+@pytest.fixture(scope="session")
+def controller_manager(control_plane: RunningControlPlane) -> None:
+    """Run kube-controller-manager too; tests ask for it by the marker of the same name."""
+    if control_plane.own is None:
+        pytest.skip("a control plane that is not ours gets no controller manager from us")
+    program_folder(os.environ, controller_manager=True)
+    control_plane.own.start_controller_manager()
+
+
+@pytest.fixture(scope="session")
+def admin_kubeconfig(control_plane: RunningControlPlane) -> Path:
+    """Provide a kubeconfig that may do anything."""
+    return control_plane.kubeconfig
+
+
+@pytest.fixture(scope="session")
+def _core_api(admin_kubeconfig: Path) -> Iterator[client.CoreV1Api]:
+    with connect(admin_kubeconfig) as connection:
+        yield client.CoreV1Api(connection)
+
+
+@pytest.fixture
+def namespace(_core_api: client.CoreV1Api) -> Iterator[str]:
+    """Provide a new namespace. Its deletion is asked for at the end, and not waited for."""
+    name = f"test-{secrets.token_hex(5)}"
+    _core_api.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=name)))
+    yield name
+    _core_api.delete_namespace(name)
+
+
+@pytest.fixture
+def kubectl(
+    admin_kubeconfig: Path, namespace: str, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., str]:
+    """Provide kubectl as the administrator in the test's namespace.
+
+    `kubectl("get", "devices", stdin="…")` returns what it printed, or fails with what it
+    complained of.
+    """
+    cache = tmp_path_factory.getbasetemp() / "kubectl-cache"
+    options = ["--kubeconfig", str(admin_kubeconfig), "--namespace", namespace]
+
+    def run(*arguments: str, stdin: str | None = None) -> str:
+        done = subprocess.run(
+            [_KUBECTL, *options, "--cache-dir", str(cache), *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        if done.returncode:
+            raise AssertionError(f"kubectl {' '.join(arguments)}: {done.stderr}")
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture(name="service_account_kubeconfig")
+def _service_account_kubeconfig(
+    admin_kubeconfig: Path, namespace: str, tmp_path: Path
+) -> Callable[[str], Path]:
+    """Provide a kubeconfig by account name, with the chart's rights in the test's namespace."""
+
+    def make(name: str) -> Path:
+        file = tmp_path / f"{name}.kubeconfig"
+        return service_account_kubeconfig(admin_kubeconfig, file, namespace=namespace, name=name)
+
+    return make

@@ -1,0 +1,52 @@
+"""The fixtures that every other test stands on."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from polyfleet.local.processes import wait_until
+
+Kubectl = Callable[..., str]
+
+
+def test_each_test_has_an_empty_namespace_of_its_own(kubectl: Kubectl, namespace: str) -> None:
+    kubectl("create", "configmap", "mine")
+
+    names = kubectl("get", "configmaps", "--output", "jsonpath={.items[*].metadata.name}")
+
+    assert "mine" in names.split()
+    assert kubectl("config", "view", "--minify", "--output", "name") == ""
+    assert namespace.startswith("test-")
+
+
+def test_kubectl_fails_with_what_it_complained_of(kubectl: Kubectl) -> None:
+    with pytest.raises(AssertionError, match="not found"):
+        kubectl("get", "configmap", "absent")
+
+
+def test_the_facades_account_may_not_look_into_another_namespace(
+    kubectl: Kubectl, service_account_kubeconfig: Callable[[str], Path]
+) -> None:
+    facade = str(service_account_kubeconfig("polyfleet-facade"))
+
+    assert kubectl("get", "secrets", "--kubeconfig", facade) == ""
+    with pytest.raises(AssertionError, match="Forbidden"):
+        kubectl("get", "secrets", "--kubeconfig", facade, "--namespace", "default")
+
+
+@pytest.mark.controller_manager
+def test_a_marked_test_sees_garbage_collected(kubectl: Kubectl) -> None:
+    kubectl("create", "configmap", "owner")
+    uid = kubectl("get", "configmap", "owner", "--output", "jsonpath={.metadata.uid}")
+    reference = f'[{{"apiVersion":"v1","kind":"ConfigMap","name":"owner","uid":"{uid}"}}]'
+    kubectl("create", "configmap", "owned")
+    patch = f'{{"metadata":{{"ownerReferences":{reference}}}}}'
+    kubectl("patch", "configmap", "owned", "--type", "merge", "--patch", patch)
+
+    kubectl("delete", "configmap", "owner")
+
+    def gone() -> bool:
+        return kubectl("get", "configmap", "owned", "--ignore-not-found") == ""
+
+    assert wait_until(gone, seconds=60)
