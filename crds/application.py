@@ -1,0 +1,115 @@
+"""Application: a fleet of devices, the software for them, and the workload that serves them."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from polyfleet.crds.base import READY, REASON, Column, CustomResource, Names, Part
+from polyfleet.crds.conditions import Status
+from polyfleet.crds.schema import Rule
+from polyfleet.crds.types import (
+    ApplicationField,
+    Count,
+    CreatedAt,
+    Data,
+    Text,
+    UserReference,
+    kept_as_it_was,
+    list_map,
+)
+
+Settings = Annotated[dict[str, Text], Field(max_length=256)]
+ProcessType = Annotated[str, Field(min_length=1, max_length=63, pattern="^[a-z][a-z0-9-]*$")]
+
+
+class Member(UserReference):
+    """A person with a role."""
+
+    role: Literal["reader", "manager", "admin"]
+    """What the person may do: read; change; also share."""
+
+
+class Process(Part):
+    """How many instances of one process type run."""
+
+    type: ProcessType
+    """The process type, for example web."""
+    replicas: Annotated[int, Field(ge=0, le=10_000)]
+    """How many instances are wanted."""
+
+
+class Workload(Part):
+    """What runs in the cluster for this application."""
+
+    processes: Annotated[list[Process], Field(max_length=64), list_map("type")] | None = None
+    """The process types."""
+
+
+class Configuration(Part):
+    """Limits and placement of the workload; values of the environment live in a Secret."""
+
+    memory: Settings | None = None
+    """Memory limit by process type, for example web to 512M."""
+    cpu: Settings | None = None
+    """CPU shares by process type."""
+    tags: Settings | None = None
+    """Labels that a node must have."""
+
+
+class ApplicationSpec(Part):
+    """Who owns an application and who may do what in it."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (kept_as_it_was("createdAt"),)
+
+    name: ApplicationField
+    """The application's name in every API."""
+    created_at: CreatedAt | None = None
+    """When it was made, in microseconds; absent: the object's creation."""
+    owner: UserReference | None = None
+    """Who owns it; absent: administrators only."""
+    members: Annotated[list[Member], Field(max_length=1000), list_map("user")] | None = None
+    """Who else has a role in it."""
+    transfer_to: UserReference | None = None
+    """To whom the owner offered it."""
+    data: Data | None = None
+    """Structured JSON of clients of the Drogue API."""
+    workload: Workload | None = None
+    """What runs in the cluster for it."""
+    config: Configuration | None = None
+    """Limits and placement of the workload."""
+
+
+class ApplicationStatus(Status):
+    """Counts, and who a member's name was when it was first seen."""
+
+    devices: Count | None = None
+    """How many devices belong to it."""
+    groups: Count | None = None
+    """How many device groups belong to it."""
+    packages: Count | None = None
+    """How many packages belong to it."""
+    members: Annotated[list[UserReference], Field(max_length=1001), list_map("user")] | None = None
+    """The uids first bound to people named without one."""
+    last_release: Count | None = None
+    """The number of the newest Release; numbers are never used again."""
+
+
+class Application(CustomResource):
+    """A fleet of devices, the software for them, and the workload that serves them."""
+
+    names: ClassVar[Names] = Names("Application", "applications", ("app", "apps"))
+    columns: ClassVar[tuple[Column, ...]] = (
+        Column("Devices", ".status.devices", "integer"),
+        Column("Groups", ".status.groups", "integer"),
+        Column("Packages", ".status.packages", "integer"),
+        Column("Owner", ".spec.owner.user"),
+        READY,
+        REASON,
+        Column("Application", ".spec.name", wide=True),
+    )
+    selectable: ClassVar[tuple[str, ...]] = (".spec.name",)
+
+    spec: ApplicationSpec
+    """What people want of it."""
+    status: ApplicationStatus | None = None
+    """What Polyfleet observed."""

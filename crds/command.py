@@ -1,0 +1,96 @@
+"""Command: a short-lived message to a device."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from polyfleet.crds.base import APPLICATION, Column, CustomResource, Names, Part
+from polyfleet.crds.conditions import Status
+from polyfleet.crds.schema import Extension
+from polyfleet.crds.types import (
+    IMMUTABLE,
+    ApplicationName,
+    CreatedAt,
+    Instant,
+    ShortText,
+    WireName,
+)
+
+_MAXIMUM_BASE64 = 87_384  # 64 KiB of bytes
+
+Base64 = Annotated[str, Field(max_length=_MAXIMUM_BASE64), Extension("format", "byte")]
+
+
+class Payload(Part):
+    """Bytes, at most 64 KiB."""
+
+    content_type: ShortText | None = None
+    """Their media type; absent: application/octet-stream."""
+    base64: Base64 | None = None
+    """The bytes in base64."""
+
+
+class CommandSpec(Part):
+    """What is sent to whom, and until when it makes sense."""
+
+    application: ApplicationName
+    """The application that the device belongs to."""
+    device: WireName
+    """The device's own name."""
+    name: Annotated[str, Field(min_length=1, max_length=1024)]
+    """The command's name."""
+    expires_at: Instant
+    """Until when it may be delivered."""
+    created_at: CreatedAt | None = None
+    """When it was made, in microseconds; absent: the object's creation."""
+    payload: Payload | None = None
+    """What comes with it."""
+
+
+class Delivery(Part):
+    """Who took the command to the device."""
+
+    at: Instant
+    """When."""
+    by: ShortText | None = None
+    """Which process."""
+
+
+class Answer(Part):
+    """What the device answered."""
+
+    at: Instant
+    """When."""
+    status: Annotated[int, Field(ge=0, le=999)]
+    """The status code."""
+    payload: Payload | None = None
+    """What came with it."""
+
+
+class CommandStatus(Status):
+    """How far the command is."""
+
+    delivered: Delivery | None = None
+    """Who took it to the device."""
+    answer: Answer | None = None
+    """What the device answered."""
+
+
+class Command(CustomResource):
+    """A short-lived message to a device."""
+
+    names: ClassVar[Names] = Names("Command", "commands", ("cmd",))
+    columns: ClassVar[tuple[Column, ...]] = (
+        Column("Device", ".spec.device"),
+        Column("Command", ".spec.name"),
+        Column("Delivered", ".status.delivered.at", "date"),
+        Column("Answer", ".status.answer.status", "integer"),
+        Column("Expires", ".spec.expiresAt"),
+        APPLICATION,
+    )
+    selectable: ClassVar[tuple[str, ...]] = (".spec.application", ".spec.device", ".spec.name")
+
+    spec: Annotated[CommandSpec, IMMUTABLE]
+    """What is sent to whom, and until when it makes sense."""
+    status: CommandStatus | None = None
+    """How far it is."""
