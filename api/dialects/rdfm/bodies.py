@@ -1,0 +1,59 @@
+"""Checks of request bodies; every fault is an Invalid that names the field."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from polyfleet.api.core.errors import Invalid
+
+_LARGEST_SERIAL_DIGITS = 18
+
+
+def object_of(body: object) -> dict[str, Any]:
+    """Return the body as an object; RDFM's own server stores a list and breaks on it ever after."""
+    if not isinstance(body, dict):
+        raise Invalid("body", "must be a JSON object")
+    return body
+
+
+def exactly(body: object, required: Iterable[str], optional: Iterable[str] = ()) -> dict[str, Any]:
+    """Return an object with all required fields and none that is unknown."""
+    fields = object_of(body)
+    required, known = tuple(required), {*required, *optional}
+    for name in required:
+        if name not in fields:
+            raise Invalid(name, "is required")
+    for name in fields:
+        if name not in known:
+            raise Invalid(name, "is not a known field")
+    return fields
+
+
+def serials(value: object, field: str) -> list[int]:
+    """Return identifiers: integers, or their decimal texts as RDFM's own CLI sends them."""
+    if not isinstance(value, list):
+        raise Invalid(field, "must be a list of integers")
+    return [_serial(item, field) for item in value]
+
+
+def whole(value: object, field: str) -> int:
+    """Return an integer that is no truth value."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise Invalid(field, "must be an integer")
+    return value
+
+
+def text(value: object, field: str) -> str:
+    """Return a text."""
+    if not isinstance(value, str):
+        raise Invalid(field, "must be a text")
+    return value
+
+
+def _serial(item: object, field: str) -> int:
+    if isinstance(item, int) and not isinstance(item, bool):
+        return item
+    if isinstance(item, str) and item.isascii() and item.isdigit():
+        if len(item) > _LARGEST_SERIAL_DIGITS:
+            raise Invalid(field, "holds an identifier that is too long")
+        return int(item)
+    raise Invalid(field, "must be a list of integers")
