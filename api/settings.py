@@ -9,6 +9,8 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from polyfleet.api.core.identity.settings import IdentitySettings
+
 MIB = 1024 * 1024
 DIALECTS = ("rdfm", "drogue", "otao", "inventory", "deis")
 
@@ -134,6 +136,7 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     artifacts: ArtifactSettings = Field(default_factory=ArtifactSettings)
+    identity: IdentitySettings = IdentitySettings()
     enrollment: EnrollmentSettings = EnrollmentSettings()
     reports: ReportSettings = ReportSettings()
     activity: ActivitySettings = ActivitySettings()

@@ -1,0 +1,86 @@
+"""`python -m polyfleet.api`: run the facade, configured by the environment."""
+
+import socket
+import sys
+
+import structlog
+import uvicorn
+from pydantic import ValidationError
+
+from polyfleet.api.app import create_app
+from polyfleet.api.core.logging import configure_logging
+from polyfleet.api.settings import Settings
+
+_BACKLOG = 2048
+_KEEPALIVE_IDLE = 60
+_KEEPALIVE_INTERVAL = 15
+_KEEPALIVE_PROBES = 4
+
+
+def main() -> int:
+    """Serve until told to stop; return the exit status."""
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        print(f"the settings are not valid: {error}", file=sys.stderr)  # noqa: T201 - no log yet
+        return 2
+    configure_logging(settings.log_format, settings.log_level)
+    log = structlog.get_logger("polyfleet.api")
+    try:
+        listener = listen(settings.host, settings.port)
+    except OSError as error:
+        log.error("cannot listen", host=settings.host, port=settings.port, error=str(error))  # noqa: TRY400 - the address says it all
+        return 1
+    server = uvicorn.Server(server_config(settings))
+    log.info("listening", host=settings.host, port=listener.getsockname()[1])
+    server.run(sockets=[listener])
+    return 0 if server.started else 1
+
+
+def server_config(settings: Settings) -> uvicorn.Config:
+    """Return how uvicorn serves the facade."""
+    return uvicorn.Config(
+        create_app(settings),
+        loop="uvloop",
+        http="httptools",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        date_header=True,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=settings.shutdown_timeout,
+        ws_max_size=settings.maximum_body,
+        ws_ping_interval=25,
+        ws_ping_timeout=25,
+        backlog=_BACKLOG,
+    )
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket that finds dead peers by TCP keepalive (accepted ones inherit)."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in (
+            ("TCP_KEEPIDLE", _KEEPALIVE_IDLE),
+            ("TCP_KEEPINTVL", _KEEPALIVE_INTERVAL),
+            ("TCP_KEEPCNT", _KEEPALIVE_PROBES),
+        ):
+            if hasattr(socket, option):
+                listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    listener.setblocking(False)
+    return listener
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""The facade as one ASGI application: one port, one prefix table, one dialect behind each."""
+
+import asyncio
+import importlib
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Protocol, cast
+
+import structlog
+from prometheus_client import CollectorRegistry
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from polyfleet.api.core.facade import Facade
+from polyfleet.api.core.metrics import RequestMetrics
+from polyfleet.api.dispatcher import Dispatcher
+from polyfleet.api.lifespan import lifespan_of
+from polyfleet.api.operations import PREFIXES as OPERATIONS_PREFIXES
+from polyfleet.api.operations import CacheMetrics, create_operations
+from polyfleet.api.settings import Settings
+from polyfleet.api.startup import open_facade
+
+PARTS = {
+    "native": "polyfleet.api.native.app",
+    "identity": "polyfleet.api.core.identity.endpoint",
+    "rdfm": "polyfleet.api.dialects.rdfm.app",
+}
+"""What answers requests; a dialect that is switched off is not even imported."""
+
+log = structlog.get_logger("polyfleet.api")
+
+
+class Part(Protocol):
+    """A module that answers the paths below its prefixes."""
+
+    PREFIXES: tuple[str, ...]
+
+    def create_dialect(self, facade: Facade) -> ASGIApp:
+        """Return the application that answers them."""
+        ...
+
+
+class FacadeApplication:
+    """The ASGI application; `facade` is set from its startup to its shutdown."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._dispatcher: Dispatcher | None = None
+        self.facade: Facade | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request or a WebSocket, or run the lifespan."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif self._dispatcher is None:
+            raise RuntimeError("the application is not started: its lifespan must run first")
+        else:
+            await self._dispatcher(scope, receive, send)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Facade]:
+        """Open the facade and its dialects for the length of the block."""
+        registry = CollectorRegistry()
+        metrics = RequestMetrics()
+        registry.register(metrics)
+        async with AsyncExitStack() as stack:
+            facade = await stack.enter_async_context(open_facade(self._settings, registry))
+            registry.register(CacheMetrics(facade))
+            dispatcher = Dispatcher(metrics)
+            operations = create_operations(facade, registry)
+            dispatcher.mount("operations", operations, OPERATIONS_PREFIXES)
+            for name, part in _parts(self._settings):
+                application = part.create_dialect(facade)
+                await stack.enter_async_context(lifespan_of(application))
+                dispatcher.mount(name, application, part.PREFIXES)
+            self._dispatcher, self.facade = dispatcher, facade
+            try:
+                yield facade
+            finally:
+                self.facade = None
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        started = False
+        try:
+            async with self.running():
+                await send({"type": "lifespan.startup.complete"})
+                started = True
+                log.info("facade started", namespace=self._settings.namespace)
+                await receive()
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            log.exception("facade failed", while_starting=not started)
+            phase = "shutdown" if started else "startup"
+            await send({"type": f"lifespan.{phase}.failed", "message": str(error)})
+        else:
+            await send({"type": "lifespan.shutdown.complete"})
+
+
+def create_app(settings: Settings) -> FacadeApplication:
+    """Return the facade; it opens the API server and fills its cache in its lifespan."""
+    return FacadeApplication(settings)
+
+
+def _parts(settings: Settings) -> list[tuple[str, Part]]:
+    return [
+        (name, cast("Part", importlib.import_module(module)))
+        for name, module in PARTS.items()
+        if name not in settings.dialects_off
+    ]

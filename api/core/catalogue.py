@@ -1,0 +1,67 @@
+"""The catalogue that decisions are made from, built again only when they could change."""
+
+from collections.abc import Callable, Hashable
+
+from polyfleet.fleet.objects.application import Application
+from polyfleet.fleet.objects.group import DeviceGroup
+from polyfleet.fleet.objects.kinds import AnyObject
+from polyfleet.fleet.objects.rollout import Rollout
+from polyfleet.fleet.resolve import Catalogue
+from polyfleet.kube.cache import Cache
+from polyfleet.kube.store import Change, Store
+
+
+class CatalogueSource:
+    """Watches the cache's few-object kinds and keeps the catalogue of their present state."""
+
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+        self._catalogue: Catalogue | None = None
+        self._leave = [
+            self._watch(cache.applications),
+            self._watch(cache.groups),
+            self._watch(cache.packages),
+            self._watch(cache.rollouts),
+        ]
+
+    def current(self) -> Catalogue:
+        """Return the catalogue of what the cache holds now."""
+        if self._catalogue is None:
+            self._catalogue = Catalogue.build(
+                self._cache.applications.values(),
+                self._cache.groups.values(),
+                self._cache.packages.values(),
+                self._cache.rollouts.values(),
+            )
+        return self._catalogue
+
+    def close(self) -> None:
+        """Watch no longer."""
+        for leave in self._leave:
+            leave()
+
+    def _watch(self, store: Store[AnyObject]) -> Callable[[], None]:
+        return store.subscribe(self._changed)
+
+    def _changed(self, change: Change[AnyObject]) -> None:
+        if (
+            change.old is None
+            or change.new is None
+            or _relevant(change.old) != _relevant(change.new)
+        ):
+            self._catalogue = None
+
+
+def _relevant(item: AnyObject) -> Hashable:
+    """Return what decisions read of an object: not counts, which change all the time."""
+    metadata = item.metadata
+    common = (metadata.uid, metadata.generation, metadata.deletion_timestamp, metadata.serial)
+    match item:
+        case DeviceGroup():
+            return (*common, item.status.changes)
+        case Rollout():
+            return (*common, item.status.plan, item.status.seed, item.status.steps)
+        case Application():
+            return (*common, item.status.members)
+        case _:
+            return common

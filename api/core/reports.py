@@ -1,0 +1,259 @@
+"""What devices report about themselves: compared first, written only if it says something new.
+
+A device may write in a burst, then once per interval. Over that, a report is kept and written
+when it is due (the latest wins), or refused, as the dialect wishes.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+
+import structlog
+
+from polyfleet.api.core.errors import NotFound, RateLimited, from_api_error
+from polyfleet.api.core.rate_limits import TokenBuckets
+from polyfleet.api.settings import ReportSettings
+from polyfleet.fleet.attributes import Attribute, merge_source, mirrored_labels, replace_source
+from polyfleet.fleet.objects.device import Device
+from polyfleet.fleet.objects.kinds import DEVICES
+from polyfleet.kube import errors as kube
+from polyfleet.kube.store import Store
+from polyfleet.kube.writer import Writer
+
+TICK = 0.5
+PARALLEL_WRITES = 8
+MAXIMUM_KEPT = 50_000
+"""Reports kept for later; beyond it reports are refused rather than lost."""
+
+Excess = Literal["keep", "refuse"]
+
+log = structlog.get_logger("polyfleet.reports")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What one source says about a device; None leaves a part as it is."""
+
+    source: str
+    attributes: tuple[Attribute, ...] | None = None
+    replaces: bool = False
+    version: str | None = None
+    capabilities: Mapping[str, bool] | None = None
+
+
+class ReportWriter:
+    """Writes reports to `status` of Devices, and chosen attributes to their labels."""
+
+    def __init__(
+        self,
+        store: Store[Device],
+        writer: Writer,
+        *,
+        clock: Callable[[], datetime],
+        settings: ReportSettings,
+        attribute_labels: Sequence[str] = (),
+    ) -> None:
+        self._store = store
+        self._writer = writer
+        self._clock = clock
+        self._labels = tuple(attribute_labels)
+        self._budget = max(1, int(settings.writes_per_second * TICK))
+        self._buckets = TokenBuckets(burst=settings.burst, interval=settings.interval)
+        self._kept: dict[str, dict[str, Report]] = {}
+
+    async def replace(
+        self,
+        device: Device,
+        source: str,
+        attributes: Sequence[Attribute],
+        *,
+        version: str | None = None,
+        capabilities: Mapping[str, bool] | None = None,
+        excess: Excess = "keep",
+    ) -> Device:
+        """Make `attributes` all that `source` says about the device; return the device then.
+
+        Over the device's rate, the device comes back unchanged (`keep`; the report is written
+        when it is due) or `RateLimited` is raised (`refuse`).
+        """
+        report = Report(
+            source=source,
+            attributes=tuple(attributes),
+            replaces=True,
+            version=version,
+            capabilities=capabilities,
+        )
+        return await self._report(device, report, excess)
+
+    async def merge(
+        self,
+        device: Device,
+        source: str,
+        attributes: Sequence[Attribute],
+        *,
+        version: str | None = None,
+        capabilities: Mapping[str, bool] | None = None,
+        excess: Excess = "refuse",
+    ) -> Device:
+        """Add `attributes` to what `source` says about the device, as `replace` otherwise."""
+        report = Report(
+            source=source,
+            attributes=tuple(attributes),
+            version=version,
+            capabilities=capabilities,
+        )
+        return await self._report(device, report, excess)
+
+    def software(self, device: Device, version: str) -> None:
+        """Note the version that the device says it runs; it is written soon, if it is new."""
+        software = device.status.software
+        if software is None or software.version != version:
+            with suppress(RateLimited):  # the device says so again with its next request
+                self._keep(device, Report(source="", version=version))
+
+    async def run(self) -> None:
+        """Write the reports that were kept, as they fall due, for ever."""
+        while True:
+            await asyncio.sleep(TICK)
+            try:
+                await self.flush(limit=self._budget)
+            except Exception:
+                log.exception("reports not written")
+
+    async def flush(self, *, limit: int) -> int:
+        """Write at most `limit` kept reports that are due; return how many devices that were."""
+        now = self._clock().timestamp()
+        due: list[str] = []
+        for uid in self._kept:
+            if len(due) == limit:
+                break
+            if self._buckets.take(uid, now):
+                due.append(uid)
+        await self._write_kept(due)
+        return len(due)
+
+    async def drain(self, *, seconds: float) -> None:
+        """Write all kept reports, due or not, within so many seconds."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._write_kept(list(self._kept))
+        except TimeoutError:
+            log.warning("reports not written", devices=len(self._kept))
+
+    async def _report(self, device: Device, report: Report, excess: Excess) -> Device:
+        waiting = self._kept.get(device.metadata.uid, {})
+        if self._changes(device, report) is None and report.source not in waiting:
+            return await self._mirror(device)
+        if self._buckets.take(device.metadata.uid, self._clock().timestamp()):
+            waiting.pop(report.source, None)
+            return await self._write(device, report)
+        if excess == "refuse":
+            wait = self._buckets.interval
+            raise RateLimited(f"a device may report once in {wait:g} seconds", wait)
+        self._keep(device, report)
+        return device
+
+    def _keep(self, device: Device, report: Report) -> None:
+        uid = device.metadata.uid
+        if uid not in self._kept and len(self._kept) >= MAXIMUM_KEPT:
+            raise RateLimited("too many reports wait to be written", self._buckets.interval)
+        reports = self._kept.setdefault(uid, {})
+        reports[report.source] = _combined(reports.get(report.source), report)
+
+    async def _write_kept(self, uids: Sequence[str]) -> None:
+        gate = asyncio.Semaphore(PARALLEL_WRITES)
+
+        async def write(uid: str) -> None:
+            async with gate:
+                await self._write_kept_of(uid)
+
+        async with asyncio.TaskGroup() as group:
+            for uid in uids:
+                group.create_task(write(uid))
+
+    async def _write_kept_of(self, uid: str) -> None:
+        reports = self._kept.pop(uid, {})
+        for report in reports.values():
+            device = self._store.by_uid(uid)
+            if device is None:
+                return
+            try:
+                await self._write(device, report)
+            except NotFound:
+                return
+            except Exception as error:  # noqa: BLE001 - a report is tried again, not lost
+                log.warning("report not written", error=repr(error))
+                newer = self._kept.setdefault(uid, {})
+                newer[report.source] = _combined(report, newer.get(report.source))
+
+    async def _write(self, device: Device, report: Report) -> Device:
+        uid = device.metadata.uid
+
+        def decide(current: Device) -> Mapping[str, Any] | None:
+            if current.metadata.uid != uid:
+                raise NotFound("the device was removed")
+            changes = self._changes(current, report)
+            return None if changes is None else {"status": changes}
+
+        try:
+            written = await self._writer.update(
+                DEVICES, device.metadata.name, decide, subresource="status"
+            )
+        except kube.ApiError as error:
+            raise from_api_error(error) from error
+        return await self._mirror(written)
+
+    async def _mirror(self, device: Device) -> Device:
+        if not self._labels or not mirrored_labels(device, self._labels):
+            return device
+        uid = device.metadata.uid
+
+        def decide(current: Device) -> Mapping[str, Any] | None:
+            if current.metadata.uid != uid:
+                raise NotFound("the device was removed")
+            labels = mirrored_labels(current, self._labels)
+            return {"metadata": {"labels": labels}} if labels else None
+
+        try:
+            return await self._writer.update(DEVICES, device.metadata.name, decide)
+        except kube.ApiError as error:
+            raise from_api_error(error) from error
+
+    def _changes(self, device: Device, report: Report) -> dict[str, Any] | None:
+        status = device.status
+        at = self._clock().isoformat(timespec="microseconds").replace("+00:00", "Z")
+        changes: dict[str, Any] = {}
+        if report.attributes is not None:
+            rule = replace_source if report.replaces else merge_source
+            reported = rule(status.reported, report.source, report.attributes, at)
+            if reported is not None:
+                changes["reported"] = reported
+        running = status.software.version if status.software is not None else None
+        if report.version is not None and report.version != running:
+            changes["software"] = {"version": report.version, "at": at}
+        if report.capabilities is not None and dict(report.capabilities) != status.capabilities:
+            gone = dict.fromkeys(status.capabilities.keys() - report.capabilities.keys())
+            changes["capabilities"] = {**gone, **report.capabilities}
+        return changes or None
+
+
+def _combined(older: Report | None, newer: Report | None) -> Report:
+    """Return what two reports of one source say together; the newer one wins."""
+    if older is None or newer is None:
+        return older or newer or Report(source="")
+    attributes = newer.attributes
+    if attributes is None or older.attributes is None or newer.replaces:
+        attributes = newer.attributes if newer.attributes is not None else older.attributes
+    else:
+        named = {attribute.name: attribute for attribute in (*older.attributes, *attributes)}
+        attributes = tuple(named.values())
+    return replace(
+        newer,
+        attributes=attributes,
+        replaces=newer.replaces or older.replaces,
+        version=newer.version if newer.version is not None else older.version,
+        capabilities=newer.capabilities if newer.capabilities is not None else older.capabilities,
+    )

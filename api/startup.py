@@ -1,0 +1,153 @@
+"""Opening a facade: the API server's client, the filled cache, and what is built on them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+
+from prometheus_client import CollectorRegistry
+
+from polyfleet.api.core.activity import Activity, Heartbeat
+from polyfleet.api.core.artifacts.links import LinkSigner
+from polyfleet.api.core.artifacts.store import open_store
+from polyfleet.api.core.catalogue import CatalogueSource
+from polyfleet.api.core.facade import Facade
+from polyfleet.api.core.identity.authenticator import Identity
+from polyfleet.api.core.identity.signing_keys import Purpose, SigningKeys
+from polyfleet.api.core.reports import ReportWriter
+from polyfleet.api.settings import Settings
+from polyfleet.fleet.names import object_name
+from polyfleet.fleet.objects.device import Device
+from polyfleet.fleet.objects.enrollment import Enrollment
+from polyfleet.fleet.objects.kinds import (
+    ACCESS_TOKENS,
+    APPLICATIONS,
+    DEVICES,
+    ENROLLMENTS,
+    GROUPS,
+    PACKAGES,
+    ROLLOUTS,
+    USERS,
+    Object,
+)
+from polyfleet.kube.cache import Cache
+from polyfleet.kube.client import Client
+from polyfleet.kube.configuration import load_connection
+from polyfleet.kube.errors import AlreadyExists
+from polyfleet.kube.serials import SerialAllocator
+from polyfleet.kube.store import Store
+from polyfleet.kube.writer import Writer
+
+FIELD_MANAGER = "polyfleet-facade"
+CACHED = (APPLICATIONS, DEVICES, GROUPS, PACKAGES, ROLLOUTS, ENROLLMENTS, USERS, ACCESS_TOKENS)
+
+DEVICE_SEEN = Heartbeat[Device](
+    kind=DEVICES, name="lastSeen", read=lambda device: device.status.last_seen
+)
+ENROLLMENT_SEEN = Heartbeat[Enrollment](
+    kind=ENROLLMENTS, name="lastAppeared", read=lambda item: item.status.last_appeared
+)
+
+
+def utc_now() -> datetime:
+    """Return the present moment."""
+    return datetime.now(UTC)
+
+
+@asynccontextmanager
+async def open_facade(
+    settings: Settings, registry: CollectorRegistry, *, clock: Callable[[], datetime] = utc_now
+) -> AsyncIterator[Facade]:
+    """Open everything in order; at the end write what waits to be written and close it.
+
+    Raises if the API server cannot be reached or the cache is not filled in time.
+    """
+    async with AsyncExitStack() as stack:
+        connection = load_connection(settings.kubeconfig)
+        client = await stack.enter_async_context(
+            Client(
+                connection,
+                namespace=settings.namespace,
+                field_manager=FIELD_MANAGER,
+                registry=registry,
+            )
+        )
+        keys = await stack.enter_async_context(SigningKeys(client))
+        cache = await stack.enter_async_context(Cache(client, CACHED))
+        await cache.wait_synced(settings.sync_timeout)
+        writer = Writer(client, cache)
+        await ensure_application(writer, cache, settings.default_application, clock())
+        offers = CatalogueSource(cache)
+        stack.callback(offers.close)
+        facade = Facade(
+            settings=settings,
+            client=client,
+            cache=cache,
+            writer=writer,
+            serials=SerialAllocator(client, cache),
+            identity=Identity(settings, client, cache, keys),
+            artifacts=await stack.enter_async_context(open_store(settings.artifacts)),
+            links=LinkSigner(
+                [keys.ring.current(Purpose.LINKS).secret],
+                lifetime=timedelta(seconds=settings.artifacts.link_lifetime),
+                clock=clock,
+                public=settings.artifacts.public,
+            ),
+            activity=_activity(DEVICE_SEEN, cache.devices, writer, settings, clock),
+            appearances=_activity(ENROLLMENT_SEEN, cache.enrollments, writer, settings, clock),
+            reports=ReportWriter(
+                cache.devices,
+                writer,
+                clock=clock,
+                settings=settings.reports,
+                attribute_labels=settings.attribute_labels,
+            ),
+            offers=offers,
+            clock=clock,
+        )
+        await stack.enter_async_context(_background(facade))
+        yield facade
+
+
+async def ensure_application(writer: Writer, cache: Cache, name: str, now: datetime) -> None:
+    """Make the Application of that name if there is none."""
+    object_ = object_name("Application", name, name)
+    if cache.applications.get(object_) is not None:
+        return
+    at = now.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    with suppress(AlreadyExists):
+        await writer.create(APPLICATIONS, object_, {"name": name, "createdAt": at})
+
+
+def _activity(
+    heartbeat: Heartbeat[Object],
+    store: Store[Object],
+    writer: Writer,
+    settings: Settings,
+    clock: Callable[[], datetime],
+) -> Activity[Object]:
+    return Activity(
+        heartbeat,
+        store,
+        writer,
+        clock=clock,
+        interval=settings.activity.interval,
+        writes_per_second=settings.activity.writes_per_second,
+    )
+
+
+@asynccontextmanager
+async def _background(facade: Facade) -> AsyncIterator[None]:
+    """Run what writes in batches; at the end write what is left, within the shutdown's time."""
+    jobs = (facade.reports, facade.activity, facade.appearances)
+    tasks = [asyncio.create_task(job.run()) for job in jobs]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        seconds = facade.settings.shutdown_timeout / 2
+        await asyncio.gather(*(job.drain(seconds=seconds) for job in jobs))
+        facade.activity.close()
+        facade.appearances.close()
