@@ -1,0 +1,68 @@
+"""Download links that hold for a limited time: an HMAC over path and expiry.
+
+The check is made when a request starts; a download that has begun runs to its end.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from polyfleet.api.core.errors import Forbidden
+
+LOCAL_PREFIX = "/local_storage"
+"""Where the facade serves its own files; the address RDFM's clients know."""
+
+_PURPOSE = b"polyfleet artifact link 1"
+_MAXIMUM_DIGITS = 12
+
+
+class LinkSigner:
+    """Makes links and checks them.
+
+    The first key signs, all of them verify, so that keys can be changed while links are out.
+    With `public` links carry no signature and none is asked for.
+    """
+
+    def __init__(
+        self,
+        keys: Sequence[bytes],
+        *,
+        lifetime: timedelta,
+        clock: Callable[[], datetime],
+        public: bool = False,
+    ) -> None:
+        if not keys:
+            raise ValueError("signing links needs at least one key")
+        self._keys = tuple(keys)
+        self._lifetime = lifetime
+        self._clock = clock
+        self._public = public
+
+    def link(self, path: str, base_url: str) -> str:
+        """Return the address of a stored path, good for the lifetime from now on."""
+        address = f"{base_url.rstrip('/')}{LOCAL_PREFIX}/{path}"
+        if self._public:
+            return address
+        expires = str(int((self._clock() + self._lifetime).timestamp()))
+        return f"{address}?expires={expires}&signature={_sign(self._keys[0], path, expires)}"
+
+    def check(self, path: str, query: Mapping[str, str]) -> None:
+        """Raise Forbidden unless the query holds a good, unexpired signature of the path."""
+        if self._public:
+            return
+        expires, signature = query.get("expires", ""), query.get("signature", "")
+        good = False
+        for key in self._keys:
+            expected = _sign(key, path, expires).encode()
+            good |= hmac.compare_digest(expected, signature.encode())
+        # Only after the signature: what it covers was written by us and is in range.
+        if not good or len(expires) > _MAXIMUM_DIGITS or not expires.isdecimal():
+            raise Forbidden("the link does not hold")
+        if int(expires) <= self._clock().timestamp():
+            raise Forbidden("the link has expired")
+
+
+def _sign(key: bytes, path: str, expires: str) -> str:
+    message = b"\0".join((_PURPOSE, path.encode(), expires.encode()))
+    return hmac.new(key, message, hashlib.sha256).hexdigest()

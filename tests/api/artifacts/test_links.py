@@ -1,0 +1,112 @@
+"""Links hold for one path, until they expire, and only if we made them."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from types import SimpleNamespace
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from polyfleet.api.core.artifacts.links import LinkSigner
+from polyfleet.api.core.errors import Forbidden
+
+PATH = "firmware/6f7483ac-5cde-467f-acf7-39e4b397e313"
+OTHER = "firmware/00000000-5cde-467f-acf7-39e4b397e313"
+BASE = "https://fleet.example"
+
+
+def query(link: str) -> dict[str, str]:
+    return dict(parse_qsl(urlsplit(link).query, keep_blank_values=True))
+
+
+def test_a_link_leads_to_the_stored_path_below_the_base(signer: LinkSigner) -> None:
+    parts = urlsplit(signer.link(PATH, BASE + "/"))
+    assert parts.netloc == "fleet.example"
+    assert parts.path == f"/local_storage/{PATH}"
+
+
+def test_a_fresh_link_holds(signer: LinkSigner) -> None:
+    signer.check(PATH, query(signer.link(PATH, BASE)))
+
+
+def test_a_link_holds_until_just_before_its_expiry(
+    signer: LinkSigner, clock: SimpleNamespace
+) -> None:
+    link = signer.link(PATH, BASE)
+    clock.now += timedelta(hours=24, seconds=-1)
+    signer.check(PATH, query(link))
+
+
+def test_a_link_does_not_hold_at_its_expiry(signer: LinkSigner, clock: SimpleNamespace) -> None:
+    link = signer.link(PATH, BASE)
+    clock.now += timedelta(hours=24)
+    with pytest.raises(Forbidden, match="expired"):
+        signer.check(PATH, query(link))
+
+
+def test_a_link_does_not_open_another_path(signer: LinkSigner) -> None:
+    with pytest.raises(Forbidden):
+        signer.check(OTHER, query(signer.link(PATH, BASE)))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda q: q | {"expires": str(int(q["expires"]) + 1)},
+        lambda q: q | {"expires": "0" + q["expires"]},
+        lambda q: q | {"expires": "9" * 5000},
+        lambda q: q | {"expires": ""},
+        lambda q: q | {"signature": q["signature"][1:] + q["signature"][0]},
+        lambda q: q | {"signature": q["signature"].upper()},
+        lambda q: q | {"signature": ""},
+        lambda q: q | {"signature": "ünïcode"},
+        lambda q: {"expires": q["expires"]},
+        lambda q: {"signature": q["signature"]},
+        lambda q: {},
+    ],
+)  # fmt: skip
+def test_a_changed_link_does_not_hold(
+    signer: LinkSigner, change: Callable[[dict[str, str]], dict[str, str]]
+) -> None:
+    with pytest.raises(Forbidden):
+        signer.check(PATH, change(query(signer.link(PATH, BASE))))
+
+
+def test_a_link_of_another_installation_does_not_hold(
+    signer: LinkSigner, clock: SimpleNamespace
+) -> None:
+    stranger = LinkSigner([b"x" * 32], lifetime=timedelta(hours=24), clock=lambda: clock.now)
+    with pytest.raises(Forbidden):
+        signer.check(PATH, query(stranger.link(PATH, BASE)))
+
+
+def test_a_link_signed_with_the_key_before_still_holds(
+    signer: LinkSigner, clock: SimpleNamespace
+) -> None:
+    renewed = LinkSigner(
+        [b"n" * 32, b"k" * 32], lifetime=timedelta(hours=24), clock=lambda: clock.now
+    )
+    renewed.check(PATH, query(signer.link(PATH, BASE)))
+
+
+def test_a_link_of_the_new_key_does_not_hold_where_only_the_old_is_known(
+    signer: LinkSigner, clock: SimpleNamespace
+) -> None:
+    renewed = LinkSigner(
+        [b"n" * 32, b"k" * 32], lifetime=timedelta(hours=24), clock=lambda: clock.now
+    )
+    with pytest.raises(Forbidden):
+        signer.check(PATH, query(renewed.link(PATH, BASE)))
+
+
+def test_public_links_are_bare_and_always_hold(clock: SimpleNamespace) -> None:
+    public = LinkSigner(
+        [b"k" * 32], lifetime=timedelta(hours=24), clock=lambda: clock.now, public=True
+    )
+    assert public.link(PATH, BASE) == f"{BASE}/local_storage/{PATH}"
+    public.check(PATH, {})
+
+
+def test_a_signer_without_a_key_cannot_be_made(clock: SimpleNamespace) -> None:
+    with pytest.raises(ValueError, match="key"):
+        LinkSigner([], lifetime=timedelta(hours=24), clock=lambda: clock.now)
