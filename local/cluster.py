@@ -41,8 +41,8 @@ class Cluster(Protocol):
         """Take away all that `start` made."""
 
 
-def choose(environment: Mapping[str, str], *, kind_works: Callable[[], bool]) -> ClusterKind:
-    """Choose the kind of cluster; `kind_works` is asked only if it matters.
+def choose(environment: Mapping[str, str], *, kind_is_usable: Callable[[], bool]) -> ClusterKind:
+    """Choose the kind of cluster; `kind_is_usable` is asked only if it matters.
 
     Raises LocalError for a POLYFLEET_CLUSTER that is unknown, or existing without KUBECONFIG.
     """
@@ -54,15 +54,14 @@ def choose(environment: Mapping[str, str], *, kind_works: Callable[[], bool]) ->
         return ClusterKind(told)
     if environment.get("KUBEBUILDER_ASSETS"):
         return ClusterKind.ASSETS
-    return ClusterKind.KIND if kind_works() else ClusterKind.BUILT
+    return ClusterKind.KIND if kind_is_usable() else ClusterKind.BUILT
 
 
-def cluster_for(environment: Mapping[str, str], directory: Path) -> Cluster:
-    """Return the chosen cluster, which keeps its files in `directory`."""
-    chosen = choose(environment, kind_works=kind_works)
-    if chosen is ClusterKind.EXISTING:
-        return ExistingCluster(Path(environment["KUBECONFIG"]), directory)
-    if chosen is ClusterKind.KIND:
+def open_cluster(kind: ClusterKind, environment: Mapping[str, str], directory: Path) -> Cluster:
+    """Return the cluster of this kind that keeps its files in `directory`."""
+    if kind is ClusterKind.EXISTING:
+        return ExistingCluster(Path(environment.get("KUBECONFIG", "")), directory)
+    if kind is ClusterKind.KIND:
         return KindCluster(directory)
     return ProcessCluster(environment, directory)
 
@@ -147,9 +146,11 @@ class ExistingCluster:
         self._directory = directory
 
     def start(self) -> Path:
-        """Copy the current context, so that a later switch of it does not move the fleet."""
+        """Copy the current context once, so that a later switch of it does not move the fleet."""
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = self._directory / "kubeconfig"
+        if file.exists():
+            return file
         return derive_kubeconfig(self._source, file, namespace="default")
 
     def stop(self) -> None:

@@ -86,6 +86,21 @@ def install_namespace(kubeconfig: Path, name: str) -> None:
         client.CoreV1Api(connection).patch_namespace(name, body, **_APPLY)
 
 
+def namespace_uid(kubeconfig: Path, name: str) -> str:
+    """Return the uid of a namespace: another one means another, empty tenant."""
+    with connect(kubeconfig) as connection:
+        metadata = client.CoreV1Api(connection).read_namespace(name).metadata
+    if metadata is None or metadata.uid is None:
+        raise LocalError(f"the API server tells no uid for the namespace {name}")
+    return metadata.uid
+
+
+def server(kubeconfig: Path) -> str:
+    """Return the address of the API server that a kubeconfig names."""
+    with connect(kubeconfig) as connection:
+        return str(connection.configuration.host)
+
+
 def service_account_kubeconfig(
     kubeconfig: Path,
     file: Path,

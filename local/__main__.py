@@ -1,0 +1,96 @@
+"""`python -m polyfleet.local up|down|status|build`."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from polyfleet.local.control_plane import ControlPlane
+from polyfleet.local.down import down as take_down
+from polyfleet.local.errors import LocalError
+from polyfleet.local.processes import is_running
+from polyfleet.local.programs import build_control_plane
+from polyfleet.local.up import Plan, Running, kubectl
+from polyfleet.local.up import up as bring_up
+
+application = typer.Typer(
+    no_args_is_help=True, help="A whole fleet on this machine: Kubernetes, operator, facade."
+)
+_console = Console()
+
+
+@application.command()
+def up(
+    *,
+    restart: Annotated[bool, typer.Option(help="Start operator and facade anew.")] = False,
+) -> None:
+    """Bring up everything; keep what runs, start what died."""
+    plan = Plan()
+    running = bring_up(plan, restart=restart)
+    _say_how_to_go_on(running)
+
+
+@application.command()
+def down() -> None:
+    """Stop everything and remove its data."""
+    _print("All gone." if take_down(Plan()) else "There is nothing to stop.")
+
+
+@application.command()
+def status() -> None:
+    """Show which processes run; exit status 1 if one does not."""
+    plan = Plan()
+    cluster = ControlPlane(plan.directory / "cluster", plan.directory)
+    state = plan.state()
+    table = Table("process", "pid", "state", "log")
+    all_run = True
+    for name, record in {**cluster.processes, **state.processes}.items():
+        runs = is_running(record)
+        all_run = all_run and runs
+        log = cluster.log(name) if name in cluster.processes else plan.directory / f"{name}.log"
+        table.add_row(name, str(record.pid), "running" if runs else "stopped", str(log))
+    if not table.rows:
+        _print("Nothing was started here.")
+        raise typer.Exit(1)
+    _console.print(table)
+    raise typer.Exit(0 if all_run else 1)
+
+
+@application.command()
+def build() -> None:
+    """Build the control plane's programs into the cache and print where they are."""
+    _print(str(build_control_plane(controller_manager=True)))
+
+
+def main() -> None:
+    """Run a command; a failure that we can explain is a message, not a trace."""
+    try:
+        application()
+    except LocalError as error:
+        Console(stderr=True).print(str(error), style="red", markup=False, highlight=False)
+        raise SystemExit(1) from error
+
+
+def _say_how_to_go_on(running: Running) -> None:
+    if running.kept:
+        _print(f"Already running, kept: {', '.join(running.kept)}")
+    _print(f"""
+Polyfleet answers at {running.url}
+
+  . {running.environment_file}      # URL, administrator, token and KUBECONFIG for this shell
+
+Then try:
+  {kubectl()} get devices,devicegroups,packages,rollouts
+  curl -H "Authorization: Bearer $POLYFLEET_ADMIN_TOKEN" $POLYFLEET_URL/api/v2/devices
+  polyfleet --help
+
+make down stops it all.""")
+
+
+def _print(text: str) -> None:
+    _console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()

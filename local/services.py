@@ -1,0 +1,102 @@
+"""Operator and facade as background processes of this machine."""
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from polyfleet.local.errors import StartError, last_lines
+from polyfleet.local.ports import next_free_port
+from polyfleet.local.probe import answers_ok_plain
+from polyfleet.local.processes import is_running, spawn, stop, wait_until
+from polyfleet.local.state import State
+
+HOST = "127.0.0.1"
+_READY_SECONDS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A process of ours: its module, the first port to try, its settings."""
+
+    name: str
+    module: str
+    first_port: int
+    settings: Mapping[str, str]
+
+
+class ServiceRunner:
+    """Starts services, keeps those that run as wanted, and remembers all in a state file."""
+
+    def __init__(
+        self, state: State, directory: Path, *, ready_seconds: float = _READY_SECONDS
+    ) -> None:
+        self._state = state
+        self._directory = directory
+        self._ready_seconds = ready_seconds
+
+    def ensure(self, service: Service, *, restart: bool = False) -> bool:
+        """Have the service running and ready; return whether it ran already, as wanted.
+
+        One that died, or runs with other settings, is started anew. Raises StartError with the
+        last lines of its log when it ends early or its /readyz does not answer 200 in time.
+        """
+        wanted = _digest(service)
+        record = self._state.processes.get(service.name)
+        if record and is_running(record):
+            if self._state.values.get(f"{service.name}-settings") == wanted and not restart:
+                self._wait_ready(service.name)
+                return True
+            stop(record)
+        port = next_free_port(int(self._state.values.get(service.name, service.first_port)))
+        settings = {"POLYFLEET_HOST": HOST, "POLYFLEET_PORT": str(port), **service.settings}
+        self._state.values[service.name] = str(port)
+        self._state.values[f"{service.name}-settings"] = wanted
+        self._state.processes[service.name] = spawn(
+            [sys.executable, "-m", service.module],
+            log=self.log(service.name),
+            directory=self._directory,
+            environment={**_inherited(), **settings},
+        )
+        self._state.save()
+        self._wait_ready(service.name)
+        return False
+
+    def stop(self, name: str) -> None:
+        """Stop a service if it is this very process that still runs."""
+        if record := self._state.processes.pop(name, None):
+            stop(record)
+            self._state.save()
+
+    def url(self, name: str) -> str:
+        """Return where a service that was started answers."""
+        return f"http://{HOST}:{self._state.values[name]}"
+
+    def log(self, name: str) -> Path:
+        """Return the path of a service's log."""
+        return self._directory / f"{name}.log"
+
+    def _wait_ready(self, name: str) -> None:
+        record, port = self._state.processes[name], int(self._state.values[name])
+
+        def settled() -> bool:
+            return not is_running(record) or answers_ok_plain(HOST, port, "/readyz")
+
+        in_time = wait_until(settled, seconds=self._ready_seconds)
+        if in_time and is_running(record):
+            return
+        problem = f"is not ready after {self._ready_seconds:g} s" if not in_time else "ended"
+        raise StartError(f"{name} {problem}; its log:\n{last_lines(self.log(name))}")
+
+
+def _digest(service: Service) -> str:
+    content = json.dumps([service.module, sorted(service.settings.items())])
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _inherited() -> dict[str, str]:
+    # A setting left over in the caller's shell must not decide what `up` starts.
+    return {name: value for name, value in os.environ.items() if not name.startswith("POLYFLEET_")}
