@@ -1,0 +1,134 @@
+"""The catalogue: an immutable snapshot of the software and of who it is for."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Protocol, TypeVar
+
+from polyfleet.fleet import membership
+from polyfleet.fleet.objects.application import Application
+from polyfleet.fleet.objects.device import Device
+from polyfleet.fleet.objects.group import DeviceGroup, DeviceGroupSpec
+from polyfleet.fleet.objects.metadata import GROUP_LABEL_PREFIX, ObjectMeta
+from polyfleet.fleet.objects.package import Package
+from polyfleet.fleet.objects.rollout import Rollout
+from polyfleet.fleet.resolve.node import Node, node_of
+from polyfleet.fleet.resolve.plan import Plan, plan_for
+from polyfleet.fleet.resolve.policy_version import decide
+
+MAX_PLANS = 2048
+MAX_MEMOISED = 65_536
+
+
+class _Owned(Protocol):
+    @property
+    def application(self) -> str: ...
+
+
+class _Child(Protocol):
+    @property
+    def metadata(self) -> ObjectMeta: ...
+    @property
+    def spec(self) -> _Owned: ...
+
+
+Child = TypeVar("Child", bound=_Child)
+
+
+class Catalogue:
+    """What there is to be offered, without what is being deleted or has lost its application.
+
+    `applications`, `groups`, `packages` and `rollouts` are by object name. Plans and decisions
+    are remembered inside, in bounded numbers; they never change an answer. Build a new catalogue
+    when one of the four kinds changes.
+    """
+
+    def __init__(
+        self,
+        applications: Mapping[str, Application],
+        groups: Mapping[str, DeviceGroup],
+        packages: Mapping[str, Package],
+        rollouts: Mapping[str, Rollout],
+    ) -> None:
+        self.applications = applications
+        self.groups = groups
+        self.packages = packages
+        self.rollouts = rollouts
+        self._selecting: dict[str, list[DeviceGroup]] = defaultdict(list)
+        for group in groups.values():
+            if group.spec.selector is not None:
+                self._selecting[group.spec.application].append(group)
+        self._nodes: dict[str, Node] = {}
+        # Keyed by identity: a group's spec is long to hash, and holding it keeps the id its own.
+        self._plans: dict[tuple[int, str | None], tuple[DeviceGroupSpec, Plan]] = {}
+        self.decide = lru_cache(maxsize=MAX_MEMOISED)(decide)
+
+    @classmethod
+    def build(
+        cls,
+        applications: Iterable[Application],
+        groups: Iterable[DeviceGroup],
+        packages: Iterable[Package],
+        rollouts: Iterable[Rollout],
+    ) -> "Catalogue":
+        """Take a snapshot; the order of what is given does not matter."""
+        present = {
+            item.metadata.name: item for item in applications if not item.metadata.terminating
+        }
+        return cls(
+            MappingProxyType(present),
+            _visible(groups, present),
+            _visible(packages, present),
+            _visible(rollouts, present),
+        )
+
+    def groups_of(self, device: Device) -> tuple[DeviceGroup, ...]:
+        """Return the groups that the device is in, the active one first."""
+        prefix = len(GROUP_LABEL_PREFIX)
+        likely = {
+            key[prefix:]: self.groups.get(key[prefix:])
+            for key in device.metadata.labels
+            if key.startswith(GROUP_LABEL_PREFIX)
+        }
+        for group in self._selecting.get(device.spec.application, ()):
+            likely[group.metadata.name] = group
+        return membership.groups_of(device, (group for group in likely.values() if group))
+
+    def plan(self, group: DeviceGroup, version: str, device_type: str | None) -> Plan:
+        """Return how devices of the type reach the version that the group's policy names."""
+        key = (id(group.spec), device_type)
+        found = self._plans.get(key)
+        if found is not None:
+            return found[1]
+        nodes = [node for name in group.spec.packages if (node := self.node(name, group))]
+        plan = plan_for(group.metadata.name, version, device_type, nodes)
+        while len(self._plans) >= MAX_PLANS:
+            del self._plans[next(iter(self._plans))]
+        self._plans[key] = (group.spec, plan)
+        return plan
+
+    def node(self, name: str, group: DeviceGroup) -> Node | None:
+        """Return the package of that object name as the group may use it; None if it may not.
+
+        It may if the package is of the same application and has an artifact.
+        """
+        package = self.packages.get(name)
+        if package is None or package.spec.artifact is None:
+            return None
+        if package.spec.application != group.spec.application:
+            return None
+        node = self._nodes.get(name)
+        if node is None:
+            node = self._nodes[name] = node_of(package)
+        return node
+
+
+def _visible(items: Iterable[Child], present: Mapping[str, Application]) -> Mapping[str, Child]:
+    return MappingProxyType(
+        {
+            item.metadata.name: item
+            for item in items
+            if not item.metadata.terminating and item.spec.application in present
+        }
+    )
