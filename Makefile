@@ -1,0 +1,53 @@
+# The two that matter: `make up` brings up a whole fleet on this machine, `make test` checks all.
+
+PYTHON ?= python3
+BIN := .venv/bin
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --no-emit-index-url --custom-compile-command "make lock"
+
+.DEFAULT_GOAL := help
+.PHONY: help up down status test lint format crds lock bench
+
+help:  ## show what there is
+	@awk -F ':.*## ' '/^[a-z.]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: .venv/.installed  ## bring up Kubernetes, operator, facade and a sample fleet; keep what runs
+	@$(BIN)/python -m polyfleet.local up
+
+down:  ## stop what `make up` started and remove its data
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m polyfleet.local down; fi
+
+status: .venv/.installed  ## show what `make up` started
+	@$(BIN)/python -m polyfleet.local status
+
+test: lint  ## check style, types and imports, then run the whole suite on a real kube-apiserver
+	@$(BIN)/pytest
+
+lint: .venv/.installed  ## check style, format, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/.installed  ## format the code and fix what can be fixed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+crds: .venv/.installed  ## write the CustomResourceDefinitions of the chart anew
+	$(BIN)/python -m polyfleet.crds.generate
+
+lock: .venv/.installed  ## pin the dependencies of pyproject.toml, with hashes
+	$(COMPILE) pyproject.toml --group test --group lint --group bootstrap -o requirements.lock
+	$(COMPILE) --group go -o local/go-toolchain.lock
+
+bench: .venv/.installed  ## measure
+	$(BIN)/python -m benchmarks
+
+# uv comes by pip, everything else by uv; both take nothing that requirements.lock has no hash of.
+.venv/.installed: requirements.lock pyproject.toml
+	@[ -x $(BIN)/python ] || { echo "Making the Python environment"; $(PYTHON) -m venv .venv; }
+	@awk '/^[^ #]/ {wanted = /^uv==/} wanted' requirements.lock > .venv/uv.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.lock
+	@$(BIN)/uv pip sync --python $(BIN)/python --require-hashes requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
