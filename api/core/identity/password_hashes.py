@@ -1,0 +1,105 @@
+"""Password hashes: argon2id, in threads, few at once, and kept in Secrets."""
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import anyio
+import anyio.to_thread
+from argon2 import PasswordHasher, Type
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from polyfleet.fleet.objects.kinds import USERS
+from polyfleet.fleet.objects.metadata import GROUP
+from polyfleet.fleet.objects.user import User
+from polyfleet.kube.client import Client
+from polyfleet.kube.errors import AlreadyExists, NotFound
+from polyfleet.kube.resources import SECRETS
+
+USER_LABEL = f"{GROUP}/user"
+AT_ONCE = 2
+
+_KEY = "hash"
+Result = TypeVar("Result")
+
+# One lane and 19 MiB (OWASP Password Storage Cheat Sheet): two at once fit a small pod.
+_HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1, type=Type.ID)
+# What an unknown user's password is compared with, so that it takes as long as a known one's.
+_NOBODY = _HASHER.hash("nobody has this password")
+
+
+def secret_name(user_name: str) -> str:
+    """Return the name of the Secret that holds a user's password hash."""
+    return f"user-{hashlib.sha256(user_name.encode()).hexdigest()[:16]}-password"
+
+
+class PasswordHashes:
+    """Makes, stores and compares password hashes."""
+
+    def __init__(self, client: Client) -> None:
+        """Keep the hashes in Secrets of the client's namespace."""
+        self._client = client
+        self._threads = anyio.CapacityLimiter(AT_ONCE)
+
+    async def store(self, user: User, password: str) -> None:
+        """Set a user's password. Raises ApiError."""
+        text = await self._in_thread(_HASHER.hash, password)
+        name = secret_name(user.spec.name)
+        body: dict[str, Any] = {
+            "metadata": {
+                "name": name,
+                "labels": {USER_LABEL: user.metadata.name},
+                "ownerReferences": [_owner(user)],
+            },
+            "type": "Opaque",
+            "data": {_KEY: base64.b64encode(text.encode()).decode()},
+        }
+        try:
+            await self._client.create_document(SECRETS, body)
+        except AlreadyExists:
+            # Without a resourceVersion on purpose: the last password set is the one that counts.
+            await self._client.replace_document(SECRETS, name, body)
+
+    async def matches(self, user: User | None, name: str, password: str) -> bool:
+        """Return whether a password is that of `user`; None, or no password set: never.
+
+        Takes as long for an unknown name as for a known one. Raises ApiError.
+        """
+        stored = await self._read(user, name)
+        same = await self._in_thread(_verify, stored or _NOBODY, password)
+        return same and stored is not None
+
+    async def _read(self, user: User | None, name: str) -> str | None:
+        try:
+            document = await self._client.get_document(SECRETS, secret_name(name))
+        except NotFound:
+            return None
+        owners = (document.get("metadata") or {}).get("ownerReferences") or ()
+        # A user made again under the name does not inherit the password of the one before.
+        if user is None or user.metadata.uid not in {owner.get("uid") for owner in owners}:
+            return None
+        try:
+            return base64.b64decode((document.get("data") or {})[_KEY], validate=True).decode()
+        except (KeyError, binascii.Error, UnicodeDecodeError):
+            return None
+
+    async def _in_thread(self, work: Callable[..., Result], *arguments: str) -> Result:
+        return await anyio.to_thread.run_sync(work, *arguments, limiter=self._threads)
+
+
+def _verify(stored: str, password: str) -> bool:
+    try:
+        return _HASHER.verify(stored, password)
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+def _owner(user: User) -> dict[str, Any]:
+    return {
+        "apiVersion": USERS.api_version,
+        "kind": USERS.name,
+        "name": user.metadata.name,
+        "uid": user.metadata.uid,
+    }

@@ -1,0 +1,81 @@
+"""Settings of identity: who may call, and how callers prove it."""
+
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+Algorithm = Literal[
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
+]
+
+
+def _secure_url(value: str) -> str:
+    """Refuse an address over which keys or secrets would travel in the clear."""
+    parts = urlsplit(value)
+    plain = parts.scheme == "http" and parts.hostname in _LOOPBACK
+    if not parts.hostname or (parts.scheme != "https" and not plain):
+        raise ValueError("must be an https:// address (http:// only on the loopback interface)")
+    return value
+
+
+SecureUrl = Annotated[str, AfterValidator(_secure_url)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class OidcSettings(_Section):
+    """An OpenID Connect issuer whose access tokens are taken."""
+
+    issuer: SecureUrl
+    audiences: tuple[str, ...] = Field(min_length=1)
+    """A token must be meant for one of these."""
+    algorithms: tuple[Algorithm, ...] = ("RS256", "PS256", "ES256")
+    leeway: float = Field(default=30.0, ge=0, le=300)
+    """Seconds by which the issuer's clock may differ from ours."""
+    username_claim: str | None = None
+    """Claim that names a User. Absent: a User is found by its `spec.subjects` alone."""
+    keys_lifetime: float = Field(default=600.0, ge=10)
+    """Seconds after which the issuer's keys are fetched anew."""
+    timeout: float = Field(default=5.0, gt=0)
+    """Seconds that one request to the issuer may take."""
+
+
+class IntrospectionSettings(_Section):
+    """An RFC 7662 endpoint that is asked about tokens which nobody else knows."""
+
+    url: SecureUrl
+    client_id: str
+    client_secret: SecretStr
+    cache_seconds: float = Field(default=30.0, ge=0, le=60)
+    """For how long an answer is believed: a revoked token may live on for this long."""
+    timeout: float = Field(default=5.0, gt=0)
+
+
+class TokenReviewSettings(_Section):
+    """Service accounts of the cluster that may call, each with its scopes."""
+
+    accounts: dict[str, tuple[str, ...]] = {}
+    """Scopes by `<namespace>:<service account>`. Empty: the API server is never asked."""
+    audience: str = Field(default="polyfleet", min_length=1)
+    cache_seconds: float = Field(default=30.0, ge=0, le=60)
+
+
+class IdentitySettings(_Section):
+    """All of the section `POLYFLEET_IDENTITY__…`."""
+
+    device_token_lifetime: int = Field(default=300, ge=10, le=86_400)
+    """How long the token holds that a device gets for its signature, in seconds."""
+    user_token_lifetime: int = Field(default=3600, ge=60, le=86_400)
+    """How long a token of our own token endpoint holds, in seconds."""
+    password_memory: float = Field(default=60.0, ge=0, le=300)
+    """Seconds for which a password that was right need not be hashed again."""
+    administrator_scope: str | None = None
+    """Scope or role of a foreign token that makes its bearer an administrator."""
+    oidc: OidcSettings | None = None
+    introspection: IntrospectionSettings | None = None
+    token_review: TokenReviewSettings = TokenReviewSettings()
