@@ -1,0 +1,76 @@
+"""Polyfleet's own routes: what no dialect has a word for."""
+
+from typing import Annotated
+
+from fastapi import Depends, FastAPI, Path, Query, Request
+from starlette.types import ASGIApp
+
+from polyfleet.api.core.facade import Facade
+from polyfleet.api.native import errors
+from polyfleet.api.native.decisions import explain, find_by_flat_id, find_in_application
+from polyfleet.api.native.schemas import ErrorBody, Explanation, Whoami
+from polyfleet.fleet.rights import Principal
+
+PREFIXES = ("/polyfleet/v1",)
+
+_ERRORS = {status: {"model": ErrorBody} for status in (400, 401, 404, 429, 503)}
+_ID = Path(max_length=1100, description="The device's id, or the uid of its Device object.")
+_VERSION = Query(max_length=256, description="Ask as if the device ran this version.")
+_ATTRIBUTES = Query(max_length=64, description="Ask as if an attribute were so: `key=value`.")
+
+
+def create_dialect(facade: Facade) -> ASGIApp:
+    """Return the application of the native routes."""
+    application = FastAPI(
+        title="Polyfleet",
+        version="v1",
+        openapi_url="/polyfleet/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    errors.register(application)
+
+    async def authenticate(request: Request) -> Principal:
+        return await facade.identity.authenticate_management(request.headers, request.query_params)
+
+    caller = Depends(authenticate)
+
+    @application.get("/polyfleet/v1/whoami", responses=_ERRORS)
+    async def whoami(principal: Annotated[Principal, caller]) -> Whoami:
+        """Say who the caller is."""
+        return Whoami(
+            kind=principal.kind,
+            name=principal.name,
+            administrator=principal.administrator,
+            scopes=sorted(principal.scopes),
+            source=principal.source,
+        )
+
+    @application.get("/polyfleet/v1/devices/{device_id:path}/decision", responses=_ERRORS)
+    async def decision(
+        principal: Annotated[Principal, caller],
+        device_id: Annotated[str, _ID],
+        version: Annotated[str | None, _VERSION] = None,
+        attribute: Annotated[list[str] | None, _ATTRIBUTES] = None,
+    ) -> Explanation:
+        """Say what a device gets now, and why."""
+        device = find_by_flat_id(facade, principal, device_id)
+        return explain(facade, device, version=version, attributes=attribute or ())
+
+    @application.get(
+        "/polyfleet/v1/applications/{application_name}/devices/{device_id:path}/decision",
+        responses=_ERRORS,
+    )
+    async def decision_in_application(
+        principal: Annotated[Principal, caller],
+        application_name: Annotated[str, Path(max_length=253)],
+        device_id: Annotated[str, _ID],
+        version: Annotated[str | None, _VERSION] = None,
+        attribute: Annotated[list[str] | None, _ATTRIBUTES] = None,
+    ) -> Explanation:
+        """Say what a device of an application gets now, and why."""
+        device = find_in_application(facade, principal, application_name, device_id)
+        return explain(facade, device, version=version, attributes=attribute or ())
+
+    return application

@@ -1,0 +1,162 @@
+"""Why a device gets what it gets: the decision and its trace, from what is stored about it."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from polyfleet.api.core.errors import Invalid, NotFound
+from polyfleet.api.core.facade import Facade
+from polyfleet.api.native.schemas import (
+    DecisionBody,
+    DeviceReference,
+    Explanation,
+    Facts,
+    PackageReference,
+    TraceStep,
+)
+from polyfleet.fleet.attributes import TYPE_KEY, VERSION_KEY
+from polyfleet.fleet.membership import groups_of
+from polyfleet.fleet.names import object_name, parse_flat_id
+from polyfleet.fleet.objects.application import Application
+from polyfleet.fleet.objects.device import Device
+from polyfleet.fleet.resolve import Catalogue, Decision, DeviceFacts, Trace, facts_of, resolve
+from polyfleet.fleet.rights import Principal, Right, allowed
+
+
+def find_by_flat_id(facade: Facade, principal: Principal, text: str) -> Device:
+    """Return the device of that flat id, or of that uid; `NotFound` if it may not be seen."""
+    default = facade.settings.default_application
+    try:
+        application, device_id = parse_flat_id(text, default_application=default)
+    except ValueError as error:
+        raise Invalid("device", str(error)) from None
+    device = _find(facade, application, device_id) or facade.cache.devices.by_uid(text)
+    return _visible(facade, principal, device)
+
+
+def find_in_application(
+    facade: Facade, principal: Principal, application: str, text: str
+) -> Device:
+    """Return the application's device of that id, or of that uid; `NotFound` as above."""
+    device = _find(facade, application, text) or facade.cache.devices.by_uid(text)
+    if device is not None:
+        home = facade.cache.applications.get(device.spec.application)
+        if home is None or home.spec.name != application:
+            device = None
+    return _visible(facade, principal, device)
+
+
+def explain(
+    facade: Facade, device: Device, *, version: str | None, attributes: Sequence[str]
+) -> Explanation:
+    """Return the decision for a device and its trace.
+
+    `version` and `attributes` (each `key=value`) replace what is stored, to ask "what if".
+    """
+    catalogue = facade.catalogue()
+    groups = groups_of(device, catalogue.groups.values())
+    facts = _changed(facts_of(device, groups), version, _parsed(attributes))
+    trace = Trace()
+    decision = resolve(facts, catalogue, facade.clock(), trace)
+    return Explanation(
+        device=DeviceReference(
+            application=_application_name(facade, device),
+            id=device.spec.device_id,
+            name=device.metadata.name,
+            uid=device.metadata.uid,
+        ),
+        facts=Facts(
+            version=facts.version,
+            device_type=facts.device_type,
+            groups=[group.spec.name for group in facts.groups],
+            pin=facts.pin,
+            hold=facts.hold,
+            disabled=facts.disabled,
+            attributes=dict(facts.metadata),
+        ),
+        hypothetical=version is not None or bool(attributes),
+        offers_allowed=facade.offers_allowed(),
+        decision=_decision(decision, catalogue),
+        trace=[
+            TraceStep(
+                check=step.check, verdict=step.verdict, message=step.message, facts=step.facts
+            )
+            for step in trace
+        ],
+    )
+
+
+def _find(facade: Facade, application: str, device_id: str) -> Device | None:
+    home = object_name("Application", "", application)
+    device = facade.cache.devices.get(object_name("Device", home, device_id))
+    if device is None or device.spec.device_id != device_id or device.spec.application != home:
+        return None
+    return device
+
+
+def _visible(facade: Facade, principal: Principal, device: Device | None) -> Device:
+    application = _application(facade, device)
+    if (
+        device is None
+        or application is None
+        or device.metadata.terminating
+        or not allowed(
+            principal,
+            Right.READ_DEVICES,
+            application,
+            default_application=facade.settings.default_application,
+        )
+    ):
+        raise NotFound("there is no such device, or it may not be seen with these credentials")
+    return device
+
+
+def _application(facade: Facade, device: Device | None) -> Application | None:
+    if device is None:
+        return None
+    application = facade.cache.applications.get(device.spec.application)
+    return None if application is None or application.metadata.terminating else application
+
+
+def _application_name(facade: Facade, device: Device) -> str:
+    application = facade.cache.applications.get(device.spec.application)
+    return application.spec.name if application is not None else device.spec.application
+
+
+def _parsed(attributes: Sequence[str]) -> dict[str, str]:
+    pairs = {}
+    for text in attributes:
+        key, separator, value = text.partition("=")
+        if not key or not separator:
+            raise Invalid("attribute", f"{text!r} has not the form key=value")
+        pairs[key] = value
+    return pairs
+
+
+def _changed(facts: DeviceFacts, version: str | None, attributes: Mapping[str, str]) -> DeviceFacts:
+    wanted = version if version is not None else attributes.get(VERSION_KEY)
+    return msgspec.structs.replace(
+        facts,
+        version=wanted if wanted is not None else facts.version,
+        device_type=attributes.get(TYPE_KEY, facts.device_type),
+        metadata={**facts.metadata, **attributes},
+    )
+
+
+def _decision(decision: Decision, catalogue: Catalogue) -> DecisionBody:
+    package = decision.package
+    group = catalogue.groups.get(decision.group) if decision.group else None
+    return DecisionBody(
+        package=None
+        if package is None
+        else PackageReference(
+            name=package.metadata.name,
+            serial=package.metadata.serial,
+            version=package.spec.version,
+            device_type=package.spec.device_type,
+        ),
+        reason=decision.reason,
+        group=group.spec.name if group is not None else decision.group,
+        rollout=decision.rollout,
+        target_version=decision.target_version,
+    )

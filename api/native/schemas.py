@@ -1,0 +1,95 @@
+"""The bodies of the native routes."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+
+class ErrorDetail(_Body):
+    """What went wrong: a word for programs, a sentence for people."""
+
+    reason: str
+    message: str
+
+
+class ErrorBody(_Body):
+    """The body of every answer that is not a success."""
+
+    error: ErrorDetail
+
+
+class Whoami(_Body):
+    """Who the caller is, as every dialect sees it."""
+
+    kind: Literal["user", "device"]
+    name: str
+    administrator: bool
+    scopes: list[str]
+    source: str = Field(description="How the caller proved who it is.")
+
+
+class DeviceReference(_Body):
+    """Which device was asked about."""
+
+    application: str
+    id: str
+    name: str = Field(description="Name of the Device object.")
+    uid: str
+
+
+class Facts(_Body):
+    """What the decision was made from."""
+
+    version: str | None
+    device_type: str | None
+    groups: list[str] = Field(description="Names of the groups the device is in, active first.")
+    pin: str | None
+    hold: bool
+    disabled: bool
+    attributes: dict[str, str]
+
+
+class PackageReference(_Body):
+    """A package that is offered."""
+
+    name: str = Field(description="Name of the Package object.")
+    serial: int | None = Field(description="The number by which RDFM knows it.")
+    version: str
+    device_type: str | None
+
+
+class DecisionBody(_Body):
+    """What the device gets now, and why in one word."""
+
+    package: PackageReference | None
+    reason: str
+    group: str | None = Field(description="Name of the group that decided.")
+    rollout: str | None
+    target_version: str | None = Field(description="The version the device is to reach in the end.")
+
+
+class TraceStep(_Body):
+    """One check on the way to the decision."""
+
+    check: str
+    verdict: Literal["chosen", "passed", "failed", "lost", "info"]
+    message: str
+    facts: dict[str, Any] = {}
+
+
+class Explanation(_Body):
+    """A decision with all that led to it."""
+
+    device: DeviceReference
+    facts: Facts
+    hypothetical: bool = Field(description="Whether the question changed some of the facts.")
+    offers_allowed: bool = Field(
+        description="False while this replica's knowledge is too old to make offers at all."
+    )
+    decision: DecisionBody
+    trace: list[TraceStep]
