@@ -5,7 +5,7 @@ for. Everything that does not depend on one device is computed once a plan.
 """
 
 from collections import defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 import msgspec
 
@@ -65,10 +65,9 @@ def _hops_to(version: str, device_type: str | None, nodes: tuple[Node, ...]) -> 
     queue = deque(hops)
     while queue:
         node = queue.popleft()
-        for base in bases.of(node):
-            if base not in hops:
-                hops[base] = hops[node] + 1
-                queue.append(base)
+        for base in bases.of(node, hops):
+            hops[base] = hops[node] + 1
+            queue.append(base)
     return hops
 
 
@@ -83,12 +82,14 @@ class _Bases:
             for node in nodes:
                 self._having[name, self._values[node](name)].append(node)
 
-    def of(self, node: Node) -> list[Node]:
-        """Return the packages after which `node` can be installed."""
+    def of(self, node: Node, known: Container[Node]) -> list[Node]:
+        """Return the packages not known yet after which `node` can be installed."""
         return [
             base
             for base in self._likely(node)
-            if base.version != node.version and holds(node.requires, self._values[base])
+            if base not in known
+            and base.version != node.version
+            and holds(node.requires, self._values[base])
         ]
 
     def _likely(self, node: Node) -> Iterable[Node]:
