@@ -14,9 +14,10 @@ from polyfleet.api.core.identity import access_tokens
 from polyfleet.api.core.identity.clock import Clock, wall_clock
 from polyfleet.api.core.identity.credentials import Basic, Bearer, Credential, credential_of
 from polyfleet.api.core.identity.device_tokens import DeviceTokens
-from polyfleet.api.core.identity.directory import Accounts, Directory, principal_of
+from polyfleet.api.core.identity.directory import Accounts, Directory, covered, principal_of
 from polyfleet.api.core.identity.foreign import principal_of_foreigner
 from polyfleet.api.core.identity.introspection import Introspection
+from polyfleet.api.core.identity.login import IssuedToken, Login
 from polyfleet.api.core.identity.oidc import OidcTokens
 from polyfleet.api.core.identity.password_hashes import PasswordHashes
 from polyfleet.api.core.identity.passwords import Passwords
@@ -29,7 +30,7 @@ from polyfleet.api.settings import Settings
 from polyfleet.fleet.names import object_name
 from polyfleet.fleet.objects.application import Application
 from polyfleet.fleet.objects.device import Device
-from polyfleet.fleet.objects.user import AccessToken, User
+from polyfleet.fleet.objects.user import User
 from polyfleet.fleet.rights import Principal, Right, allowed
 from polyfleet.kube.client import Client
 from polyfleet.kube.errors import ApiError
@@ -68,19 +69,6 @@ class DevicePrincipal:
             device=(spec.application, metadata.uid),
             source="device token",
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """A user who proved to be that, by a password or by an access token."""
-
-    user: User
-    access_token: AccessToken | None = None
-
-    @property
-    def scopes(self) -> tuple[str, ...] | None:
-        """What the login is narrowed to; None: all that the user has."""
-        return None if self.access_token is None else self.access_token.spec.scopes
 
 
 class Identity(AbstractAsyncContextManager["Identity"]):
@@ -202,16 +190,25 @@ class Identity(AbstractAsyncContextManager["Identity"]):
             raise Unauthenticated(REFUSAL)
         return Login(*found)
 
-    def issue_user_token(self, login: Login, *, scopes: Iterable[str] | None = None) -> str:
+    def issue_user_token(self, login: Login, *, scopes: Iterable[str] | None = None) -> IssuedToken:
         """Return a token for a login, narrowed further to `scopes` unless that is None."""
-        narrowed_to = login.scopes if scopes is None else scopes
-        whole = principal_of(login.user, source="", narrowed_to=narrowed_to)
-        return self.user_tokens.issue(
-            login.user,
-            scopes=None if narrowed_to is None else whole.scopes,
-            access_token=login.access_token,
-            shown_roles=whole.scopes,
+        granted = login.granted(scopes)
+        shown = principal_of(login.user, source="", narrowed_to=granted).scopes
+        text = self.user_tokens.issue(
+            login.user, scopes=granted, access_token=login.access_token, shown_roles=shown
         )
+        return IssuedToken(text, self.user_tokens.lifetime, shown)
+
+    async def set_password(self, user: User, password: str) -> None:
+        """Change a user's password. Raises Invalid, and what the API server makes of it.
+
+        Other replicas may believe the old one for as long as they remember it.
+        """
+        try:
+            await self.hashes.store(user, password)
+        except ApiError as error:
+            raise from_api_error(error) from error
+        self.passwords.forget()
 
     def require(self, principal: Principal, right: Right, application: Application) -> None:
         """Raise Forbidden unless the principal has the right in the application."""
@@ -261,5 +258,5 @@ class Identity(AbstractAsyncContextManager["Identity"]):
 
 def require_scope(principal: Principal, scope: str) -> None:
     """Raise Forbidden unless the principal has a scope or is an administrator."""
-    if not principal.administrator and scope not in principal.scopes:
+    if not principal.administrator and scope not in covered(principal.scopes):
         raise Forbidden("the caller lacks a scope")

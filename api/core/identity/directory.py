@@ -146,12 +146,13 @@ def principal_of(
 def narrowed(user: User, scopes: Iterable[str]) -> frozenset[str]:
     """Return those of `scopes` that the user may hand on: all, for an administrator."""
     asked = frozenset(scopes)
-    if user.spec.administrator:
-        return asked
-    own = set(user.spec.scopes)
-    for scope in user.spec.scopes:
-        own |= _IMPLIED.get(scope, frozenset())
-    return asked & own
+    return asked if user.spec.administrator else asked & covered(user.spec.scopes)
+
+
+def covered(scopes: Iterable[str]) -> frozenset[str]:
+    """Return the scopes and all that they imply: who may write may also read."""
+    held = frozenset(scopes)
+    return held.union(*(_IMPLIED.get(scope, ()) for scope in held))
 
 
 def _usable(user: User) -> bool:

@@ -11,6 +11,8 @@ import anyio.to_thread
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from polyfleet.api.core.errors import Invalid
+from polyfleet.api.core.identity.access_tokens import looks_like_one
 from polyfleet.fleet.objects.kinds import USERS
 from polyfleet.fleet.objects.metadata import GROUP
 from polyfleet.fleet.objects.user import User
@@ -20,6 +22,9 @@ from polyfleet.kube.resources import SECRETS
 
 USER_LABEL = f"{GROUP}/user"
 AT_ONCE = 2
+MIN_PASSWORD = 8
+"""Characters (NIST SP 800-63B, memorized secrets)."""
+MAX_PASSWORD = 1_024
 
 _KEY = "hash"
 Result = TypeVar("Result")
@@ -35,6 +40,14 @@ def secret_name(user_name: str) -> str:
     return f"user-{hashlib.sha256(user_name.encode()).hexdigest()[:16]}-password"
 
 
+def check_password(password: str) -> None:
+    """Raise Invalid unless this can be a password."""
+    if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
+        raise Invalid("password", f"must have {MIN_PASSWORD} to {MAX_PASSWORD} characters")
+    if looks_like_one(password):
+        raise Invalid("password", "may not begin as access tokens do")
+
+
 class PasswordHashes:
     """Makes, stores and compares password hashes."""
 
@@ -44,7 +57,8 @@ class PasswordHashes:
         self._threads = anyio.CapacityLimiter(AT_ONCE)
 
     async def store(self, user: User, password: str) -> None:
-        """Set a user's password. Raises ApiError."""
+        """Set a user's password. Raises Invalid and ApiError."""
+        check_password(password)
         text = await self._in_thread(_HASHER.hash, password)
         name = secret_name(user.spec.name)
         body: dict[str, Any] = {

@@ -8,14 +8,13 @@ from polyfleet.api.core.errors import RateLimited, Unauthenticated
 from polyfleet.api.core.identity.clock import Clock
 from polyfleet.api.core.identity.directory import Directory
 from polyfleet.api.core.identity.memo import Memo
-from polyfleet.api.core.identity.password_hashes import PasswordHashes
+from polyfleet.api.core.identity.password_hashes import MAX_PASSWORD, PasswordHashes
 from polyfleet.api.core.identity.signed_tokens import REFUSAL
 from polyfleet.api.core.identity.throttle import Throttle
 from polyfleet.fleet.objects.user import User
 
 QUEUE = 64
 REMEMBERED = 4_096
-MAX_PASSWORD = 1_024
 MAX_NAME = 1_024
 
 
