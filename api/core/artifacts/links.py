@@ -20,21 +20,19 @@ _MAXIMUM_DIGITS = 12
 class LinkSigner:
     """Makes links and checks them.
 
-    The first key signs, all of them verify, so that keys can be changed while links are out.
-    With `public` links carry no signature and none is asked for.
+    `keys` tells the keys of the moment: the first signs, all of them verify, so that keys can be
+    changed while links are out. With `public` links carry no signature and none is asked for.
     """
 
     def __init__(
         self,
-        keys: Sequence[bytes],
+        keys: Callable[[], Sequence[bytes]],
         *,
         lifetime: timedelta,
         clock: Callable[[], datetime],
         public: bool = False,
     ) -> None:
-        if not keys:
-            raise ValueError("signing links needs at least one key")
-        self._keys = tuple(keys)
+        self._keys = keys
         self._lifetime = lifetime
         self._clock = clock
         self._public = public
@@ -45,7 +43,7 @@ class LinkSigner:
         if self._public:
             return address
         expires = str(int((self._clock() + self._lifetime).timestamp()))
-        return f"{address}?expires={expires}&signature={_sign(self._keys[0], path, expires)}"
+        return f"{address}?expires={expires}&signature={_sign(self._keys()[0], path, expires)}"
 
     def check(self, path: str, query: Mapping[str, str]) -> None:
         """Raise Forbidden unless the query holds a good, unexpired signature of the path."""
@@ -53,7 +51,7 @@ class LinkSigner:
             return
         expires, signature = query.get("expires", ""), query.get("signature", "")
         good = False
-        for key in self._keys:
+        for key in self._keys():
             expected = _sign(key, path, expires).encode()
             good |= hmac.compare_digest(expected, signature.encode())
         # Only after the signature: what it covers was written by us and is in range.

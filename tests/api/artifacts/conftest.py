@@ -21,7 +21,7 @@ def clock() -> SimpleNamespace:
 
 @pytest.fixture
 def signer(clock: SimpleNamespace) -> LinkSigner:
-    return LinkSigner([b"k" * 32], lifetime=timedelta(hours=24), clock=lambda: clock.now)
+    return LinkSigner(lambda: [b"k" * 32], lifetime=timedelta(hours=24), clock=lambda: clock.now)
 
 
 @pytest.fixture
