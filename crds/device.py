@@ -19,6 +19,7 @@ from polyfleet.crds.types import (
     ObjectName,
     PublicKey,
     ReportedAttributes,
+    Serial,
     Version,
     WireName,
     kept_as_it_was,
@@ -100,6 +101,8 @@ class DeviceStatus(Status):
     """The update that it was last given."""
     last_seen: Instant | None = None
     """When it last spoke to us, to within some minutes."""
+    serial: Serial | None = None
+    """Its serial, to be restored from if the label is lost."""
 
 
 class Device(CustomResource):

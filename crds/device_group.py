@@ -26,6 +26,7 @@ from polyfleet.crds.types import (
     JsonText,
     LabelSelector,
     ObjectName,
+    Serial,
     WireName,
     kept_as_it_was,
     list_map,
@@ -78,6 +79,8 @@ class DeviceGroupStatus(Status):
 
     members: Count | None = None
     """How many devices are members."""
+    serial: Serial | None = None
+    """Its serial, to be restored from if the label is lost."""
     changes: Annotated[list[MembershipChange], Field(max_length=128), list_map("id")] | None = None
     """The membership changes under way."""
 

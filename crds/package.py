@@ -17,6 +17,7 @@ from polyfleet.crds.types import (
     CreatedAt,
     Instant,
     JsonText,
+    Serial,
     Sha256,
     Version,
     kept_as_it_was,
@@ -125,7 +126,9 @@ class PackageStatus(Status):
     """Who uses the package."""
 
     assigned: Count | None = None
-    """How many groups, pins and rollouts name it."""
+    """How many groups it is assigned to."""
+    serial: Serial | None = None
+    """Its serial, to be restored from if the label is lost."""
 
 
 class Package(CustomResource):

@@ -49,6 +49,7 @@ Sha256 = Annotated[str, Field(max_length=64, pattern="^[0-9a-f]{64}$")]
 Uid = Annotated[str, Field(min_length=1, max_length=64)]
 UserName = Annotated[str, Field(max_length=1024)]
 Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
+Serial = Annotated[int, Field(ge=1, le=2**53 - 1)]
 Bytes = Annotated[int, Field(ge=0, le=2**53 - 1)]
 PublicKey = Annotated[str, Field(min_length=1, max_length=8192)]
 Scopes = Annotated[

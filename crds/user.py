@@ -12,6 +12,7 @@ from polyfleet.crds.types import (
     SET,
     CreatedAt,
     Scopes,
+    Serial,
     ShortText,
     kept_as_it_was,
 )
@@ -49,6 +50,9 @@ class UserSpec(Part):
 
 class UserStatus(Status):
     """What Polyfleet observed."""
+
+    serial: Serial | None = None
+    """Its serial, to be restored from if the label is lost."""
 
 
 class User(CustomResource):

@@ -50,6 +50,7 @@ class DeviceStatus(Status, frozen=True, kw_only=True):
     capabilities: dict[str, bool] = {}
     update: Update | None = None
     last_seen: str | None = None
+    serial: int | None = None
 
 
 class Device(View, frozen=True, kw_only=True):

@@ -47,6 +47,7 @@ class DeviceGroupStatus(Status, frozen=True, kw_only=True):
     """Counts, and the membership changes under way."""
 
     members: int = 0
+    serial: int | None = None
     changes: tuple[MembershipChange, ...] = ()
 
 

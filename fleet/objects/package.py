@@ -55,6 +55,7 @@ class PackageStatus(Status, frozen=True, kw_only=True):
     """How many groups the package is assigned to."""
 
     assigned: int = 0
+    serial: int | None = None
 
 
 class Package(View, frozen=True, kw_only=True):

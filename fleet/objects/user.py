@@ -17,12 +17,18 @@ class UserSpec(View, frozen=True, kw_only=True):
     subjects: tuple[str, ...] = ()
 
 
+class UserStatus(Status, frozen=True, kw_only=True):
+    """The serial, to be restored from if the label is lost."""
+
+    serial: int | None = None
+
+
 class User(View, frozen=True, kw_only=True):
     """A User as the cache holds it."""
 
     metadata: ObjectMeta
     spec: UserSpec
-    status: Status = Status()
+    status: UserStatus = UserStatus()
 
 
 class AccessTokenSpec(View, frozen=True, kw_only=True):
