@@ -45,7 +45,7 @@ bench: .venv/.installed  ## measure
 
 # uv comes by pip, everything else by uv; both take nothing that requirements.lock has no hash of.
 .venv/.installed: requirements.lock pyproject.toml
-	@[ -x $(BIN)/python ] || { echo "Making the Python environment"; $(PYTHON) -m venv .venv; }
+	@[ -x $(BIN)/pip ] || { echo "Making the Python environment"; $(PYTHON) -m venv .venv; }
 	@awk '/^[^ #]/ {wanted = /^uv==/} wanted' requirements.lock > .venv/uv.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.lock
 	@$(BIN)/uv pip sync --python $(BIN)/python --require-hashes requirements.lock

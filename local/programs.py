@@ -9,7 +9,9 @@ from polyfleet.local.errors import BuildError
 CONTROL_PLANE = ("etcd", "kube-apiserver")
 CONTROLLER_MANAGER = ("kube-controller-manager",)
 
-_MODULE = Path(__file__).with_name("binaries") / "kubernetes"
+_BINARIES = Path(__file__).with_name("binaries")
+_KUBERNETES = _BINARIES / "kubernetes"
+_OBJECT_STORAGE = _BINARIES / "versitygw"
 _PACKAGES = {
     "etcd": "go.etcd.io/etcd/server/v3",
     "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
@@ -25,14 +27,23 @@ def build_control_plane(*, controller_manager: bool = False, cache: Path | None 
     return build(kubernetes_module(), programs, cache=cache)
 
 
+def build_object_storage(*, cache: Path | None = None) -> Path:
+    """Build versitygw, an S3 server over a folder, unless cached; return the program."""
+    name, required = "versitygw", "github.com/versity/versitygw"
+    version = module_version(_OBJECT_STORAGE / "go.mod", required)
+    packages = {name: f"{required}/cmd/{name}"}
+    module = Module(f"{name}-{version}", _OBJECT_STORAGE, packages, ["-s", "-w"])
+    return build(module, [name], cache=cache) / name
+
+
 def kubernetes_module() -> Module:
     """Return the pinned Kubernetes module; its version is the one in go.mod."""
-    version = module_version(_MODULE / "go.mod", "k8s.io/kubernetes")
+    version = module_version(_KUBERNETES / "go.mod", "k8s.io/kubernetes")
     major, minor, _ = version.removeprefix("v").split(".")
     # Without these the programs call themselves v0.0.0, and clients take them for ancient.
     stamps = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
     flags = [f"-X=k8s.io/component-base/version.{name}={value}" for name, value in stamps.items()]
-    return Module(f"kubernetes-{version}", _MODULE, _PACKAGES, ["-s", "-w", *flags])
+    return Module(f"kubernetes-{version}", _KUBERNETES, _PACKAGES, ["-s", "-w", *flags])
 
 
 def module_version(module: Path, required: str) -> str:

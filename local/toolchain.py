@@ -54,8 +54,9 @@ def go_version(go: Path) -> Version:
 
 
 def parse_version(text: str) -> Version:
-    """Turn "1.26.0", "1.27rc1" or "1.26.1-vendor" into comparable numbers."""
-    return tuple(int(part) for part in re.findall(r"\d+", text.partition("-")[0])[:3])
+    """Turn "1.26.0" into comparable numbers; "1.26rc1" comes before it."""
+    numbers = re.match(r"[\d.]*", text)
+    return tuple(int(part) for part in numbers.group().split(".") if part) if numbers else ()
 
 
 def _install(lock: Path, cache: Path) -> Path:

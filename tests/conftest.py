@@ -9,6 +9,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,12 @@ from kubernetes import client
 from polyfleet.local.cluster import program_folder
 from polyfleet.local.control_plane import ControlPlane
 from polyfleet.local.install import connect, install_definitions, service_account_kubeconfig
+from polyfleet.local.ports import free_port
+from polyfleet.local.probe import answers_ok_plain
+from polyfleet.local.processes import spawn, stop, wait_until
+from polyfleet.local.programs import build_object_storage
 
+EXISTING = "POLYFLEET_TEST_KUBECONFIG"
 _KUBECTL = Path(sys.executable).with_name("kubectl")
 
 
@@ -32,6 +38,16 @@ class RunningControlPlane:
     own: ControlPlane | None
 
 
+@dataclass(frozen=True)
+class ObjectStorage:
+    """An S3 server with one empty bucket, addressed by path."""
+
+    endpoint: str
+    bucket: str
+    access_key_id: str
+    secret_access_key: str
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give tests marked `controller_manager` the fixture that starts it."""
     for item in items:
@@ -42,18 +58,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Build what the chosen tests need: here, where it shows and no test's time-out counts."""
     wanted = {name for item in session.items for name in getattr(item, "fixturenames", ())}
-    if session.config.option.collectonly or "POLYFLEET_TEST_KUBECONFIG" in os.environ:
+    if session.config.option.collectonly:
         return
     capture = session.config.pluginmanager.getplugin("capturemanager")
-    if "control_plane" in wanted and capture is not None:
-        with capture.global_and_fixture_disabled():
+    with capture.global_and_fixture_disabled() if capture else nullcontext():
+        if "object_storage" in wanted:
+            build_object_storage()
+        if "control_plane" in wanted and EXISTING not in os.environ:
             program_folder(os.environ, controller_manager="controller_manager" in wanted)
 
 
 @pytest.fixture(scope="session")
 def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningControlPlane]:
     """Provide the control plane of the whole run, with the chart's definitions installed."""
-    if existing := os.environ.get("POLYFLEET_TEST_KUBECONFIG"):
+    if existing := os.environ.get(EXISTING):
         kubeconfig = Path(existing)
         install_definitions(kubeconfig)
         server = yaml.safe_load(kubeconfig.read_text())["clusters"][0]["cluster"]["server"]
@@ -135,3 +153,24 @@ def _service_account_kubeconfig(
         return service_account_kubeconfig(admin_kubeconfig, file, namespace=namespace, name=name)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def object_storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStorage]:
+    """Provide a real S3 server over a folder."""
+    directory = tmp_path_factory.mktemp("object-storage")
+    (directory / "data" / "artifacts").mkdir(parents=True)
+    port = free_port()
+    keys = {"ROOT_ACCESS_KEY": "polyfleet", "ROOT_SECRET_KEY": secrets.token_hex(16)}
+    address = ["--port", f"127.0.0.1:{port}", "--health", "/healthz", "--quiet"]
+    server = spawn(
+        [build_object_storage(), *address, "posix", directory / "data"],
+        log=directory / "log",
+        environment={**os.environ, **keys},
+        ends_with_parent=True,
+    )
+    try:
+        assert wait_until(lambda: answers_ok_plain("127.0.0.1", port, "/healthz"), seconds=60)
+        yield ObjectStorage(f"http://127.0.0.1:{port}", "artifacts", *keys.values())
+    finally:
+        stop(server)

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from obstore.store import S3Store
 
 from polyfleet.local.processes import wait_until
 
@@ -48,3 +50,19 @@ def test_a_marked_test_sees_garbage_collected(kubectl: Kubectl) -> None:
         return kubectl("get", "configmap", "owned", "--ignore-not-found") == ""
 
     assert wait_until(gone, seconds=60)
+
+
+def test_an_object_goes_in_and_out_of_the_object_storage(object_storage: Any) -> None:
+    store = S3Store(
+        object_storage.bucket,
+        endpoint=object_storage.endpoint,
+        access_key_id=object_storage.access_key_id,
+        secret_access_key=object_storage.secret_access_key,
+        region="us-east-1",
+        virtual_hosted_style_request=False,
+        client_options={"allow_http": True},
+    )
+
+    store.put("a/b", b"content")
+
+    assert bytes(store.get("a/b").bytes()) == b"content"
