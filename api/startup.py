@@ -1,21 +1,25 @@
 """Opening a facade: the API server's client, the filled cache, and what is built on them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
+import anyio.to_thread
 from prometheus_client import CollectorRegistry
 
 from polyfleet.api.core.activity import Activity, Heartbeat
+from polyfleet.api.core.artifacts.janitor import Janitor
 from polyfleet.api.core.artifacts.links import LinkSigner
-from polyfleet.api.core.artifacts.store import open_store
+from polyfleet.api.core.artifacts.opening import open_store
 from polyfleet.api.core.catalogue import CatalogueSource
 from polyfleet.api.core.facade import Facade
 from polyfleet.api.core.identity.authenticator import Identity
+from polyfleet.api.core.identity.clock import Clock, wall_clock
 from polyfleet.api.core.identity.signing_keys import Purpose, SigningKeys
 from polyfleet.api.core.reports import ReportWriter
 from polyfleet.api.settings import Settings
+from polyfleet.fleet.instants import timestamp
 from polyfleet.fleet.names import object_name
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.enrollment import Enrollment
@@ -49,21 +53,16 @@ ENROLLMENT_SEEN = Heartbeat[Enrollment](
 )
 
 
-def utc_now() -> datetime:
-    """Return the present moment."""
-    return datetime.now(UTC)
-
-
 @asynccontextmanager
 async def open_facade(
-    settings: Settings, registry: CollectorRegistry, *, clock: Callable[[], datetime] = utc_now
+    settings: Settings, registry: CollectorRegistry, *, clock: Clock = wall_clock
 ) -> AsyncIterator[Facade]:
     """Open everything in order; at the end write what waits to be written and close it.
 
     Raises if the API server cannot be reached or the cache is not filled in time.
     """
     async with AsyncExitStack() as stack:
-        connection = load_connection(settings.kubeconfig)
+        connection = await anyio.to_thread.run_sync(load_connection, settings.kubeconfig)
         client = await stack.enter_async_context(
             Client(
                 connection,
@@ -79,20 +78,18 @@ async def open_facade(
         await ensure_application(writer, cache, settings.default_application, clock())
         offers = CatalogueSource(cache)
         stack.callback(offers.close)
+        links = _links(settings, keys, clock)
         facade = Facade(
             settings=settings,
             client=client,
             cache=cache,
             writer=writer,
             serials=SerialAllocator(client, cache),
-            identity=Identity(settings, client, cache, keys),
-            artifacts=await stack.enter_async_context(open_store(settings.artifacts)),
-            links=LinkSigner(
-                [keys.ring.current(Purpose.LINKS).secret],
-                lifetime=timedelta(seconds=settings.artifacts.link_lifetime),
-                clock=clock,
-                public=settings.artifacts.public,
+            identity=await stack.enter_async_context(
+                Identity(settings, client, cache, keys, clock=clock)
             ),
+            artifacts=await stack.enter_async_context(open_store(settings.artifacts, links)),
+            links=links,
             activity=_activity(DEVICE_SEEN, cache.devices, writer, settings, clock),
             appearances=_activity(ENROLLMENT_SEEN, cache.enrollments, writer, settings, clock),
             reports=ReportWriter(
@@ -106,17 +103,33 @@ async def open_facade(
             clock=clock,
         )
         await stack.enter_async_context(_background(facade))
+        await stack.enter_async_context(
+            Janitor(
+                facade.artifacts,
+                cache.packages,
+                clock=clock,
+                trusted=lambda: cache.stale_seconds(PACKAGES) <= settings.stale_after,
+            )
+        )
         yield facade
 
 
 async def ensure_application(writer: Writer, cache: Cache, name: str, now: datetime) -> None:
     """Make the Application of that name if there is none."""
-    object_ = object_name("Application", name, name)
+    object_ = object_name("Application", "", name)
     if cache.applications.get(object_) is not None:
         return
-    at = now.isoformat(timespec="microseconds").replace("+00:00", "Z")
     with suppress(AlreadyExists):
-        await writer.create(APPLICATIONS, object_, {"name": name, "createdAt": at})
+        await writer.create(APPLICATIONS, object_, {"name": name, "createdAt": timestamp(now)})
+
+
+def _links(settings: Settings, keys: SigningKeys, clock: Clock) -> LinkSigner:
+    return LinkSigner(
+        lambda: [key.secret for key in keys.ring.all(Purpose.LINKS)],
+        lifetime=timedelta(seconds=settings.artifacts.link_lifetime),
+        clock=clock,
+        public=settings.artifacts.public,
+    )
 
 
 def _activity(
@@ -124,7 +137,7 @@ def _activity(
     store: Store[Object],
     writer: Writer,
     settings: Settings,
-    clock: Callable[[], datetime],
+    clock: Clock,
 ) -> Activity[Object]:
     return Activity(
         heartbeat,

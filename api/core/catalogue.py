@@ -4,9 +4,9 @@ from collections.abc import Callable, Hashable
 
 from polyfleet.fleet.objects.application import Application
 from polyfleet.fleet.objects.group import DeviceGroup
-from polyfleet.fleet.objects.kinds import AnyObject
+from polyfleet.fleet.objects.kinds import AnyObject, Object
 from polyfleet.fleet.objects.rollout import Rollout
-from polyfleet.fleet.resolve import Catalogue
+from polyfleet.fleet.resolve.catalogue import Catalogue
 from polyfleet.kube.cache import Cache
 from polyfleet.kube.store import Change, Store
 
@@ -40,10 +40,10 @@ class CatalogueSource:
         for leave in self._leave:
             leave()
 
-    def _watch(self, store: Store[AnyObject]) -> Callable[[], None]:
+    def _watch(self, store: Store[Object]) -> Callable[[], None]:
         return store.subscribe(self._changed)
 
-    def _changed(self, change: Change[AnyObject]) -> None:
+    def _changed(self, change: Change[Object]) -> None:
         if (
             change.old is None
             or change.new is None

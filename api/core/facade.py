@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from polyfleet.api.settings import Settings
     from polyfleet.fleet.objects.device import Device
     from polyfleet.fleet.objects.enrollment import Enrollment
-    from polyfleet.fleet.resolve import Catalogue
+    from polyfleet.fleet.resolve.catalogue import Catalogue
     from polyfleet.kube.cache import Cache
     from polyfleet.kube.client import Client
     from polyfleet.kube.serials import SerialAllocator

@@ -17,6 +17,7 @@ from polyfleet.api.core.errors import NotFound, RateLimited, from_api_error
 from polyfleet.api.core.rate_limits import TokenBuckets
 from polyfleet.api.settings import ReportSettings
 from polyfleet.fleet.attributes import Attribute, merge_source, mirrored_labels, replace_source
+from polyfleet.fleet.instants import timestamp
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.kinds import DEVICES
 from polyfleet.kube import errors as kube
@@ -224,7 +225,7 @@ class ReportWriter:
 
     def _changes(self, device: Device, report: Report) -> dict[str, Any] | None:
         status = device.status
-        at = self._clock().isoformat(timespec="microseconds").replace("+00:00", "Z")
+        at = timestamp(self._clock())
         changes: dict[str, Any] = {}
         if report.attributes is not None:
             rule = replace_source if report.replaces else merge_source

@@ -1,6 +1,6 @@
 """Polyfleet's own routes: what no dialect has a word for."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Path, Query, Request
 from starlette.types import ASGIApp
@@ -13,7 +13,9 @@ from polyfleet.fleet.rights import Principal
 
 PREFIXES = ("/polyfleet/v1",)
 
-_ERRORS = {status: {"model": ErrorBody} for status in (400, 401, 404, 429, 503)}
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorBody} for status in (400, 401, 404, 429, 503)
+}
 _ID = Path(max_length=1100, description="The device's id, or the uid of its Device object.")
 _VERSION = Query(max_length=256, description="Ask as if the device ran this version.")
 _ATTRIBUTES = Query(max_length=64, description="Ask as if an attribute were so: `key=value`.")
@@ -32,7 +34,7 @@ def create_dialect(facade: Facade) -> ASGIApp:
     errors.register(application)
 
     async def authenticate(request: Request) -> Principal:
-        return await facade.identity.authenticate_management(request.headers, request.query_params)
+        return await facade.identity.authenticate_management(request.headers)
 
     caller = Depends(authenticate)
 

@@ -15,12 +15,15 @@ from polyfleet.api.native.schemas import (
     TraceStep,
 )
 from polyfleet.fleet.attributes import TYPE_KEY, VERSION_KEY
-from polyfleet.fleet.membership import groups_of
 from polyfleet.fleet.names import object_name, parse_flat_id
 from polyfleet.fleet.objects.application import Application
 from polyfleet.fleet.objects.device import Device
-from polyfleet.fleet.resolve import Catalogue, Decision, DeviceFacts, Trace, facts_of, resolve
-from polyfleet.fleet.rights import Principal, Right, allowed
+from polyfleet.fleet.resolve.catalogue import Catalogue
+from polyfleet.fleet.resolve.decision import Decision
+from polyfleet.fleet.resolve.facts import DeviceFacts, facts_of
+from polyfleet.fleet.resolve.resolver import resolve
+from polyfleet.fleet.resolve.trace import Trace
+from polyfleet.fleet.rights import Principal, Right
 
 
 def find_by_flat_id(facade: Facade, principal: Principal, text: str) -> Device:
@@ -54,7 +57,7 @@ def explain(
     `version` and `attributes` (each `key=value`) replace what is stored, to ask "what if".
     """
     catalogue = facade.catalogue()
-    groups = groups_of(device, catalogue.groups.values())
+    groups = catalogue.groups_of(device)
     facts = _changed(facts_of(device, groups), version, _parsed(attributes))
     trace = Trace()
     decision = resolve(facts, catalogue, facade.clock(), trace)
@@ -100,12 +103,7 @@ def _visible(facade: Facade, principal: Principal, device: Device | None) -> Dev
         device is None
         or application is None
         or device.metadata.terminating
-        or not allowed(
-            principal,
-            Right.READ_DEVICES,
-            application,
-            default_application=facade.settings.default_application,
-        )
+        or not facade.identity.allows(principal, Right.READ_DEVICES, application)
     ):
         raise NotFound("there is no such device, or it may not be seen with these credentials")
     return device

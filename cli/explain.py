@@ -1,0 +1,130 @@
+"""`polyfleet explain`: why a device gets what it gets, as a tree."""
+
+import json
+import os
+import sys
+import urllib.error
+import urllib.request
+from enum import StrEnum
+from typing import Annotated, Any, NoReturn
+from urllib.parse import quote, urlencode
+
+import typer
+from rich.console import Console
+from rich.text import Text
+from rich.tree import Tree
+
+TIMEOUT = 30
+UNREACHABLE = 3
+
+_MARKS = {
+    "chosen": ("➜", "bold green"),
+    "passed": ("✓", "green"),
+    "failed": ("✗", "red"),
+    "lost": ("-", "dim"),
+    "info": ("·", "cyan"),
+}
+
+
+class Output(StrEnum):
+    """How the answer is written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def explain(
+    device: Annotated[str, typer.Argument(help="The device's id, or its object's uid.")],
+    *,
+    application: Annotated[
+        str | None, typer.Option(help="Its application, if not the default one.")
+    ] = None,
+    version: Annotated[
+        str | None, typer.Option(help="Ask as if the device ran this version.")
+    ] = None,
+    attribute: Annotated[
+        list[str] | None, typer.Option(help="Ask as if an attribute were so: key=value.")
+    ] = None,
+    output: Annotated[Output, typer.Option(help="How to write the answer.")] = Output.TEXT,
+    url: Annotated[
+        str, typer.Option(envvar="POLYFLEET_URL", help="Address of the facade.")
+    ] = "http://127.0.0.1:8080",
+) -> None:
+    """Say which package a device gets now, and why.
+
+    The access token is read from POLYFLEET_ADMIN_TOKEN. Ends with 0 whenever there is an answer
+    (a package or none), with 1 if the question is refused, with 3 if nobody answers.
+    """
+    home = f"applications/{quote(application, safe='')}/" if application else ""
+    query = urlencode(
+        [
+            *([("version", version)] if version is not None else []),
+            *(("attribute", pair) for pair in attribute or ()),
+        ]
+    )
+    path = f"/polyfleet/v1/{home}devices/{quote(device, safe='')}/decision?{query}"
+    answer = _get(url.rstrip("/") + path, os.environ.get("POLYFLEET_ADMIN_TOKEN", ""))
+    if output is Output.JSON:
+        typer.echo(json.dumps(answer, indent=2))
+    else:
+        Console(soft_wrap=True).print(tree(answer))
+
+
+def tree(answer: dict[str, Any]) -> Tree:
+    """Return an explanation as a tree: the device, the facts, each check, the answer."""
+    device, facts = answer["device"], answer["facts"]
+    root = Tree(Text(f"{device['id']} of {device['application']}", style="bold"))
+    known = root.add("runs " + (facts["version"] or "an unknown version"))
+    known.add(f"type: {facts['deviceType'] or 'unknown'}")
+    known.add("groups: " + (", ".join(facts["groups"]) or "none"))
+    if answer["hypothetical"]:
+        known.add("some of this was asked as “what if”")
+    checks = root.add("checks")
+    for step in answer["trace"]:
+        mark, style = _MARKS[step["verdict"]]
+        checks.add(
+            Text.assemble((f"{mark} ", style), (f"{step['check']}: ", "dim"), step["message"])
+        )
+    root.add(_verdict(answer))
+    return root
+
+
+def _verdict(answer: dict[str, Any]) -> Text:
+    decision = answer["decision"]
+    package = decision["package"]
+    if package is None:
+        return Text(f"gets nothing: {decision['reason']}", style="bold")
+    text = f"gets {package['version']} ({package['name']}): {decision['reason']}"
+    target = decision["targetVersion"]
+    if target not in (None, package["version"]):
+        text += f", on the way to {target}"
+    if not answer["offersAllowed"]:
+        text += "; not now, though: this replica has had no news for too long"
+    return Text(text, style="bold green")
+
+
+def _get(url: str, token: str) -> dict[str, Any]:
+    if not url.startswith(("http://", "https://")):
+        _fail("the address must begin with http:// or https://", 2)
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310 - checked above
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as response:  # noqa: S310
+            answer: dict[str, Any] = json.load(response)
+            return answer
+    except urllib.error.HTTPError as error:
+        _fail(_message(error), 1)
+    except OSError as error:
+        _fail(f"{url.partition('/polyfleet/')[0]} does not answer: {error}", UNREACHABLE)
+
+
+def _message(error: urllib.error.HTTPError) -> str:
+    try:
+        return str(json.load(error)["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return f"the facade answered {error.code}"
+
+
+def _fail(message: str, status: int) -> NoReturn:
+    print(message, file=sys.stderr)  # noqa: T201 - a command line's own output
+    raise typer.Exit(status)

@@ -1,0 +1,121 @@
+"""A real facade on a real port, for tests of every dialect.
+
+    def test_something(facade_server, admin): admin.get("/polyfleet/v1/whoami")
+
+It runs in a thread with a loop of its own, under the chart's Role for the facade, in the test's
+namespace. `running_facade` starts more of them, or one with other settings.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+import uvicorn
+import uvloop
+
+from polyfleet.api.__main__ import listen, server_config
+from polyfleet.api.app import FacadeApplication
+from polyfleet.api.core.facade import Facade
+from polyfleet.api.settings import Settings
+
+START_SECONDS = 60.0
+STOP_SECONDS = 30.0
+
+Result = TypeVar("Result")
+StartFacade = Callable[..., AbstractContextManager["FacadeServer"]]
+
+
+@dataclass(frozen=True)
+class FacadeServer:
+    """A facade that answers at `url`; its parts are in `facade`, to be used through `call`."""
+
+    url: str
+    port: int
+    settings: Settings
+    facade: Facade
+    loop: asyncio.AbstractEventLoop
+
+    def call(self, work: Coroutine[Any, Any, Result], *, seconds: float = 60.0) -> Result:
+        """Run a coroutine in the facade's loop, from the test's thread, and return its result."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(seconds)
+
+    def client(self, token: str | None = None, **options: Any) -> httpx.Client:
+        """Return a client of this facade; close it. `token` goes into `Authorization: Bearer`."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers.update(options.pop("headers", {}))
+        return httpx.Client(
+            base_url=self.url, headers=headers, trust_env=False, timeout=30.0, **options
+        )
+
+
+@contextmanager
+def running_facade(settings: Settings) -> Iterator[FacadeServer]:
+    """Run a facade for the length of the block; fail if it does not start."""
+    listener = listen(settings.host, settings.port)
+    config = server_config(settings)
+    application = config.app
+    assert isinstance(application, FacadeApplication)
+    server = uvicorn.Server(config)
+    started = threading.Event()
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def serve() -> None:
+        loops.append(asyncio.get_running_loop())
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        while not server.started and not serving.done():  # noqa: ASYNC110 - it has but a flag
+            await asyncio.sleep(0.005)
+        started.set()
+        await serving
+
+    def run() -> None:
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(serve())
+        finally:
+            started.set()
+
+    thread = threading.Thread(target=run, name="facade", daemon=True)
+    thread.start()
+    try:
+        assert started.wait(START_SECONDS), "the facade did not start in time"
+        assert application.facade is not None, "the facade did not start; see its log"
+        port = listener.getsockname()[1]
+        yield FacadeServer(f"http://127.0.0.1:{port}", port, settings, application.facade, loops[0])
+    finally:
+        server.should_exit = True
+        thread.join(STOP_SECONDS)
+        listener.close()
+        assert not thread.is_alive(), "the facade did not stop in time"
+
+
+@pytest.fixture
+def start_facade(
+    service_account_kubeconfig: Callable[[str], Path], namespace: str, tmp_path: Path
+) -> StartFacade:
+    """Provide a starter of facades in the test's namespace; its arguments are settings."""
+    kubeconfig = service_account_kubeconfig("polyfleet-facade")
+
+    def start(**changes: Any) -> AbstractContextManager[FacadeServer]:
+        values: dict[str, Any] = {
+            "namespace": namespace,
+            "kubeconfig": kubeconfig,
+            "port": 0,
+            "artifacts": {"directory": tmp_path / "artifacts"},
+            "shutdown_timeout": 5,
+        }
+        return running_facade(Settings(**{**values, **changes}))
+
+    return start
+
+
+@pytest.fixture
+def facade_server(start_facade: StartFacade) -> Iterator[FacadeServer]:
+    """Provide a running facade with ordinary settings."""
+    with start_facade() as server:
+        yield server
