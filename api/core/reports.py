@@ -15,6 +15,7 @@ import structlog
 
 from polyfleet.api.core.errors import NotFound, RateLimited, from_api_error
 from polyfleet.api.core.rate_limits import TokenBuckets
+from polyfleet.api.core.updates import update_change
 from polyfleet.api.settings import ReportSettings
 from polyfleet.fleet.attributes import Attribute, merge_source, mirrored_labels, replace_source
 from polyfleet.fleet.instants import timestamp
@@ -43,6 +44,10 @@ class Report:
     replaces: bool = False
     version: str | None = None
     capabilities: Mapping[str, bool] | None = None
+    offered: str | None = None
+    """The object name of a Package that the device was just offered."""
+    progress: int | None = None
+    """How far the device is with it, in per cent."""
 
 
 class ReportWriter:
@@ -114,6 +119,20 @@ class ReportWriter:
         if software is None or software.version != version:
             with suppress(RateLimited):  # the device says so again with its next request
                 self._keep(device, Report(source="", version=version))
+
+    def offered(self, device: Device, package: str) -> None:
+        """Note that the device was offered the Package of that object name, if that is new."""
+        self._note_update(device, Report(source="", offered=package))
+
+    def progress(self, device: Device, progress: int) -> None:
+        """Note how far the device is, in per cent, with what it was offered last."""
+        self._note_update(device, Report(source="", progress=progress))
+
+    def _note_update(self, device: Device, report: Report) -> None:
+        waits = device.metadata.uid in self._kept
+        if waits or self._changes(device, report) is not None:
+            with suppress(RateLimited):  # only news of the update is lost, not the update
+                self._keep(device, report)
 
     async def run(self) -> None:
         """Write the reports that were kept, as they fall due, for ever."""
@@ -238,6 +257,11 @@ class ReportWriter:
         if report.capabilities is not None and dict(report.capabilities) != status.capabilities:
             gone = dict.fromkeys(status.capabilities.keys() - report.capabilities.keys())
             changes["capabilities"] = {**gone, **report.capabilities}
+        update = update_change(
+            status.update, offered=report.offered, progress=report.progress, at=at
+        )
+        if update is not None:
+            changes["update"] = update
         return changes or None
 
 
@@ -257,4 +281,13 @@ def _combined(older: Report | None, newer: Report | None) -> Report:
         replaces=newer.replaces or older.replaces,
         version=newer.version if newer.version is not None else older.version,
         capabilities=newer.capabilities if newer.capabilities is not None else older.capabilities,
+        offered=newer.offered if newer.offered is not None else older.offered,
+        progress=_combined_progress(older, newer),
     )
+
+
+def _combined_progress(older: Report, newer: Report) -> int | None:
+    """Return the latest progress; a new offer begins again."""
+    if newer.progress is not None:
+        return newer.progress
+    return older.progress if newer.offered in (None, older.offered) else None

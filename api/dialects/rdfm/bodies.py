@@ -3,9 +3,25 @@
 from collections.abc import Iterable
 from typing import Any
 
-from polyfleet.api.core.errors import Invalid
+from starlette.requests import Request
+
+from polyfleet.api.core.errors import Invalid, UnsupportedMediaType
+from polyfleet.api.core.requests import read_body
 
 _LARGEST_SERIAL_DIGITS = 18
+
+
+async def read(request: Request, maximum: int) -> bytes:
+    """Return the bytes of a JSON body.
+
+    Raises UnsupportedMediaType for another content type; none at all is taken for JSON, as the
+    reference's own example of a PATCH has none. Else as `core.requests.read_body`.
+    """
+    content_type = request.headers.get("content-type", "")
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind not in {"", "application/json"} and not kind.endswith("+json"):
+        raise UnsupportedMediaType("the body must be application/json")
+    return await read_body(request, maximum)
 
 
 def object_of(body: object) -> dict[str, Any]:

@@ -8,6 +8,14 @@ from polyfleet.fleet.attributes import ID_KEY, TYPE_KEY, VERSION_KEY, Attribute,
 Flat = dict[str, str | list[str] | list[int | float]]
 
 LONGEST_IDENTIFIER = 1024
+LARGEST = 8 * 1024
+"""All names and values together, in characters."""
+
+_MOST_KEYS = 200
+_LONGEST_NAME = 1024
+_LONGEST_TEXT = 4096
+_LONGEST_LIST = 100
+_LONGEST_ITEM = 1024
 _COMPULSORY = (ID_KEY, TYPE_KEY, VERSION_KEY)
 
 
@@ -34,12 +42,15 @@ def read(document: object, field: str = "metadata") -> DeviceMetadata:
             raise Invalid(key, "is required")
         if not isinstance(document[key], str):
             raise Invalid(key, "must be a text")
-    for key, value in document.items():
-        if not isinstance(value, str):
-            _check_list(key, value)
+        if len(document[key]) > LONGEST_IDENTIFIER:
+            raise Invalid(key, f"is longer than {LONGEST_IDENTIFIER} characters")
+    if len(document) > _MOST_KEYS:
+        raise Invalid(field, f"has more than {_MOST_KEYS} keys")
+    if sum(_size(key, value) for key, value in document.items()) > LARGEST:
+        raise Invalid(field, f"is larger than {LARGEST} characters")
     identifier = document[ID_KEY]
-    if not 0 < len(identifier) <= LONGEST_IDENTIFIER:
-        raise Invalid(ID_KEY, f"must have 1 to {LONGEST_IDENTIFIER} characters")
+    if not identifier:
+        raise Invalid(ID_KEY, "may not be empty")
     return DeviceMetadata(identifier, document[TYPE_KEY], document[VERSION_KEY], document)
 
 
@@ -48,12 +59,27 @@ def attributes(metadata: DeviceMetadata) -> tuple[Attribute, ...]:
     return attributes_of(dict(sorted(metadata.values.items())))
 
 
-def _check_list(key: str, value: object) -> None:
+def _size(key: str, value: object) -> int:
+    """Return how many characters a key and its value have; Invalid if they may not be so."""
+    if not 0 < len(key) <= _LONGEST_NAME:
+        raise Invalid(key, f"a key must have 1 to {_LONGEST_NAME} characters")
+    if isinstance(value, str):
+        if len(value) > _LONGEST_TEXT:
+            raise Invalid(key, f"is longer than {_LONGEST_TEXT} characters")
+        return len(key) + len(value)
+    return len(key) + _size_of_list(key, value)
+
+
+def _size_of_list(key: str, value: object) -> int:
     if not isinstance(value, list):
         raise Invalid(key, "must be a text or a list")
-    texts = all(isinstance(item, str) for item in value)
-    if not texts and not all(_is_number(item) for item in value):
-        raise Invalid(key, "must be a list of texts or a list of numbers")
+    if len(value) > _LONGEST_LIST:
+        raise Invalid(key, f"has more than {_LONGEST_LIST} items")
+    if all(isinstance(item, str) and len(item) <= _LONGEST_ITEM for item in value):
+        return sum(map(len, value))
+    if all(_is_number(item) for item in value):
+        return len(value)
+    raise Invalid(key, "must be a list of texts or a list of numbers")
 
 
 def _is_number(item: object) -> bool:

@@ -1,0 +1,195 @@
+"""Devices that ask to be let in: stored within limits, found again, and told apart by their key."""
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import structlog
+
+from polyfleet.api.core.activity import Activity
+from polyfleet.api.core.rate_limits import TokenBuckets
+from polyfleet.api.settings import EnrollmentSettings, ReportSettings
+from polyfleet.fleet.attributes import Attribute, decode, documents
+from polyfleet.fleet.enrollment import Limits, Refuse, Replace, admit
+from polyfleet.fleet.instants import timestamp
+from polyfleet.fleet.keys import fingerprint
+from polyfleet.fleet.names import enrollment_name
+from polyfleet.fleet.objects.enrollment import Enrollment, EnrollmentSpec
+from polyfleet.fleet.objects.kinds import ENROLLMENTS
+from polyfleet.fleet.objects.metadata import APPLICATION_LABEL, ObjectMeta
+from polyfleet.kube import errors as kube
+from polyfleet.kube.store import Store
+from polyfleet.kube.writer import Writer
+
+_DEVICE = "application and id"
+_SOURCE = "source address"
+_LARGEST_CREATING = 64
+
+log = structlog.get_logger("polyfleet.enrollments")
+
+
+class Candidate(NamedTuple):
+    """A device that asks, with which key; `key` is the fingerprint of `public_key`."""
+
+    application: str
+    device_id: str
+    public_key: str
+    key: str
+    source_address: str | None
+    attributes: tuple[Attribute, ...]
+
+
+class Enrollments:
+    """The waiting room. Nothing here raises for want of room: a device asks again anyway."""
+
+    def __init__(
+        self,
+        store: Store[Enrollment],
+        writer: Writer,
+        appearances: Activity[Enrollment],
+        *,
+        clock: Callable[[], datetime],
+        limits: EnrollmentSettings,
+        reports: ReportSettings,
+    ) -> None:
+        self._store = store
+        self._writer = writer
+        self._appearances = appearances
+        self._clock = clock
+        self._limits = Limits(
+            per_source=limits.maximum_per_source,
+            per_device=limits.maximum_per_device,
+            total=limits.maximum,
+        )
+        self._buckets = TokenBuckets(burst=reports.burst, interval=reports.interval)
+        self._creating: dict[str, Enrollment] = {}
+        store.add_index(_DEVICE, _device)
+        store.add_index(_SOURCE, _source)
+
+    async def ask(self, candidate: Candidate) -> None:
+        """Note that a device asks to be let in; what cannot be stored is logged."""
+        try:
+            known = self.find(candidate.application, candidate.device_id, candidate.key)
+            if known is None:
+                await self._create(candidate)
+                return
+            self._appearances.seen(known)
+            await self._refresh(known, candidate)
+        except kube.ApiError as error:
+            log.warning("enrollment not written", error=error.reason)
+
+    def find(self, application: str, device_id: str, key: str) -> Enrollment | None:
+        """Return who waits under that id with the key of that fingerprint."""
+        name = enrollment_name(application, device_id, key)
+        for item in self.waiting(application, device_id):
+            if item.metadata.name == name or _key_of(item) == key:
+                return item
+        return None
+
+    def waiting(self, application: str, device_id: str) -> Sequence[Enrollment]:
+        """Return all that ask under one id."""
+        return [
+            item
+            for item in self._store.find(_DEVICE, (application, device_id))
+            if not item.metadata.terminating
+        ]
+
+    def pending(self) -> Iterator[Enrollment]:
+        """Yield, in the order of their birth, all that nobody has decided about."""
+        found = [
+            item
+            for item in self._store.values()
+            if item.spec.approval is None and not item.metadata.terminating
+        ]
+        yield from sorted(found, key=_birth)
+
+    async def _create(self, candidate: Candidate) -> None:
+        name = enrollment_name(candidate.application, candidate.device_id, candidate.key)
+        if name in self._creating or len(self._creating) >= _LARGEST_CREATING:
+            return
+        spec = _spec(candidate, timestamp(self._clock()))
+        if not await self._make_room(name, candidate):
+            return
+        self._creating[name] = _planned(name, candidate)
+        try:
+            with suppress(kube.AlreadyExists):
+                made = await self._writer.create(
+                    ENROLLMENTS,
+                    name,
+                    spec,
+                    labels={APPLICATION_LABEL: candidate.application},
+                )
+                self._appearances.seen(made)
+        except kube.Invalid as error:
+            log.warning("enrollment refused", error=error.message)
+        finally:
+            del self._creating[name]
+
+    async def _make_room(self, name: str, candidate: Candidate) -> bool:
+        waiting_there = self._store.find(_SOURCE, candidate.source_address)
+        if candidate.source_address and len(waiting_there) >= self._limits.per_source:
+            return False  # a flood from one address must not cost a look at all who wait
+        others = [*self._store.values(), *self._creating.values()]
+        verdict = admit(others, _planned(name, candidate), self._limits)
+        if isinstance(verdict, Refuse):
+            log.info("enrollment refused", reason=verdict.reason)
+            return False
+        if isinstance(verdict, Replace):
+            log.info("enrollment dropped for another", name=verdict.enrollment.metadata.name)
+            await self._writer.delete(ENROLLMENTS, verdict.enrollment)
+        return True
+
+    async def _refresh(self, known: Enrollment, candidate: Candidate) -> None:
+        if decode(known.spec.metadata) == candidate.attributes:
+            return
+        if not self._buckets.take(known.metadata.uid, self._clock().timestamp()):
+            return
+        patch = {"spec": {"metadata": documents(candidate.attributes)}}
+        with suppress(kube.Conflict, kube.NotFound):
+            await self._writer.patch(ENROLLMENTS, known, patch)
+
+
+def _spec(candidate: Candidate, at: str) -> dict[str, Any]:
+    spec: dict[str, Any] = {
+        "application": candidate.application,
+        "deviceId": candidate.device_id,
+        "publicKey": candidate.public_key,
+        "createdAt": at,
+        "metadata": documents(candidate.attributes),
+    }
+    if candidate.source_address is not None:
+        spec["sourceAddress"] = candidate.source_address
+    return spec
+
+
+def _planned(name: str, candidate: Candidate) -> Enrollment:
+    return Enrollment(
+        metadata=ObjectMeta(name=name),
+        spec=EnrollmentSpec(
+            application=candidate.application,
+            device_id=candidate.device_id,
+            public_key=candidate.public_key,
+            source_address=candidate.source_address,
+        ),
+    )
+
+
+def _device(item: Enrollment) -> Iterable[Hashable]:
+    yield item.spec.application, item.spec.device_id
+
+
+def _source(item: Enrollment) -> Iterable[Hashable]:
+    if item.spec.source_address is not None:
+        yield item.spec.source_address
+
+
+def _key_of(item: Enrollment) -> str | None:
+    try:
+        return fingerprint(item.spec.public_key)
+    except ValueError:
+        return None
+
+
+def _birth(item: Enrollment) -> tuple[str, str]:
+    return item.spec.created_at or item.metadata.creation_timestamp, item.metadata.name

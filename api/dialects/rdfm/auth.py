@@ -1,0 +1,262 @@
+"""Device authorization: tokens for devices that are let in, a waiting room for the others."""
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+
+from polyfleet.api.core.devices import find_device
+from polyfleet.api.core.enrollments import Candidate, Enrollments
+from polyfleet.api.core.errors import (
+    Invalid,
+    NotFound,
+    PolyfleetError,
+    RateLimited,
+    Unauthenticated,
+    Unavailable,
+)
+from polyfleet.api.core.facade import Facade
+from polyfleet.api.core.requests import decode_json
+from polyfleet.api.dialects.rdfm import bodies, metadata, schemas
+from polyfleet.api.dialects.rdfm.access import Access, Caller, flat_name, present
+from polyfleet.api.dialects.rdfm.errors import render
+from polyfleet.api.dialects.rdfm.metadata import DeviceMetadata
+from polyfleet.api.dialects.rdfm.refusals import Refusals
+from polyfleet.api.dialects.rdfm.routes import Route
+from polyfleet.api.dialects.rdfm.signatures import (
+    SIGNATURE_HEADER,
+    DeviceKey,
+    Signatures,
+    device_key,
+    signature_of,
+)
+from polyfleet.api.dialects.rdfm.translate import device as translate
+from polyfleet.api.dialects.rdfm.translate.dates import birth
+from polyfleet.api.dialects.rdfm.translate.wire import EMPTY_OBJECT, encode, encode_list
+from polyfleet.fleet.names import object_name, parse_flat_id
+from polyfleet.fleet.objects.device import Device
+from polyfleet.fleet.objects.enrollment import Enrollment
+from polyfleet.fleet.objects.kinds import ENROLLMENTS
+from polyfleet.fleet.rights import Right
+from polyfleet.kube.enrollment import accept
+
+SOURCE = "rdfm"
+LARGEST_BODY = 64 * 1024
+
+_NOT_AUTHORIZED = "the device is not authorized"
+
+log = structlog.get_logger("polyfleet.rdfm")
+
+
+class AuthRoutes:
+    """The routes below /api/v1/auth."""
+
+    def __init__(self, facade: Facade, access: Access, enrollments: Enrollments) -> None:
+        self._facade = facade
+        self._access = access
+        self._enrollments = enrollments
+        self._signatures = Signatures()
+        settings = facade.settings.rdfm
+        self._refusals = Refusals(seconds=settings.refusal_delay, most=settings.delayed_refusals)
+        self._default = object_name("Application", "", facade.settings.default_application)
+
+    async def device(self, request: Request) -> Response:
+        """Give a token to a device that is let in; else note that it asks.
+
+        Clients repeat a request at once and for ever on anything but 200 and 401. So a request
+        that is at fault is answered late, and what we cannot cope with is answered by 401.
+        """
+        try:
+            return await self._authorize(request)
+        except Unauthenticated as error:
+            return render(error)
+        except (RateLimited, Unavailable) as error:
+            log.warning("device authorization put off", reason=error.message)
+            return render(Unauthenticated(_NOT_AUTHORIZED))
+        except PolyfleetError as error:
+            held = await self._refusals.hold()
+            return render(error if held else Unauthenticated(_NOT_AUTHORIZED))
+
+    async def pending(self, request: Request) -> Response:
+        """List the devices that wait to be let in."""
+        caller = await self._access.caller(request, Right.READ)
+        items = [
+            encode(self._registration(item, name))
+            for item in self._enrollments.pending()
+            if caller.sees(item) and (name := flat_name(self._facade, item)) is not None
+        ]
+        return Response(encode_list(items), media_type="application/json")
+
+    async def register(self, request: Request) -> Response:
+        """Let a waiting device in."""
+        enrollment = await self._referenced(request)
+        facade = self._facade
+        await accept(facade.writer, facade.cache, facade.serials, enrollment, facade.clock())
+        return Response(EMPTY_OBJECT, media_type="application/json")
+
+    async def remove(self, request: Request) -> Response:
+        """Forget a waiting device; it may ask again."""
+        enrollment = await self._referenced(request)
+        await self._facade.writer.delete(ENROLLMENTS, enrollment, checked=False)
+        return Response(EMPTY_OBJECT, media_type="application/json")
+
+    async def _authorize(self, request: Request) -> Response:
+        body = await bodies.read(request, LARGEST_BODY)
+        told, pem = _question(decode_json(body))
+        signature = signature_of(request.headers.get(SIGNATURE_HEADER))
+        key = device_key(pem)
+        await self._signatures.check(key, signature, body)
+        device = self._known(told.identifier, key)
+        if device is None:
+            await self._ask(request, told, pem, key)
+            raise Unauthenticated(_NOT_AUTHORIZED)
+        self._facade.activity.seen(device)
+        await self._report(device, told)
+        identity = self._facade.identity
+        token = identity.issue_device_token(device)
+        return Response(
+            encode({"expires": identity.device_tokens.lifetime, "token": token}),
+            media_type="application/json",
+        )
+
+    def _known(self, identifier: str, key: DeviceKey) -> Device | None:
+        """Return the device of that id if it is let in with that key."""
+        place = self._place(identifier)
+        if place is None or present(self._facade, place[0]) is None:
+            return None
+        device = find_device(self._facade.cache.devices, *place)
+        if device is None or device.metadata.terminating or device.spec.disabled:
+            return None
+        return device if any(map(key.is_same_as, device.spec.public_keys)) else None
+
+    async def _ask(self, request: Request, told: DeviceMetadata, pem: str, key: DeviceKey) -> None:
+        place = self._place(told.identifier)
+        # A stranger asks for the default application only; `~<application>~<id>` is no way in.
+        if place is None or place[0] != self._default:
+            return
+        if present(self._facade, self._default) is None:
+            return
+        known = find_device(self._facade.cache.devices, *place)
+        if known is not None and known.spec.disabled:
+            return
+        await self._enrollments.ask(
+            Candidate(
+                application=place[0],
+                device_id=place[1],
+                public_key=pem,
+                key=key.fingerprint,
+                source_address=request.client.host if request.client else None,
+                attributes=metadata.attributes(told),
+            )
+        )
+
+    async def _report(self, device: Device, told: DeviceMetadata) -> None:
+        try:
+            await self._facade.reports.replace(
+                device, SOURCE, metadata.attributes(told), version=told.version or None
+            )
+        except PolyfleetError as error:
+            # The token is what was asked for; the device tells its metadata again with the next.
+            log.warning("metadata not written", reason=error.message)
+
+    def _registration(self, item: Enrollment, name: str) -> dict[str, object]:
+        appeared = self._facade.appearances.last_seen(item)
+        return translate.registration(
+            item, name=name, last_appeared=appeared or birth(item.metadata, item.spec.created_at)
+        )
+
+    async def _referenced(self, request: Request) -> Enrollment:
+        """Return the pending registration that a request's body names."""
+        caller = await self._access.caller(request, Right.WRITE)
+        body = await bodies.read(request, LARGEST_BODY)
+        fields = bodies.exactly(decode_json(body), ("mac_address", "public_key"))
+        identifier = bodies.text(fields["mac_address"], "mac_address")
+        pem = bodies.text(fields["public_key"], "public_key")
+        found = self._find(caller, identifier, pem)
+        if found is None or found.spec.approval == "Denied":
+            raise NotFound("there is no such registration request")
+        caller.require(Right.WRITE, found.spec.application)
+        return found
+
+    def _find(self, caller: Caller, identifier: str, pem: str) -> Enrollment | None:
+        place = self._place(identifier)
+        if place is None:
+            return None
+        try:
+            found = self._enrollments.find(*place, device_key(pem).fingerprint)
+        except Invalid:
+            return None
+        return found if found is not None and caller.sees(found) else None
+
+    def _place(self, identifier: str) -> tuple[str, str] | None:
+        """Return the application (by object name) and the id that a flat id stands for."""
+        default = self._facade.settings.default_application
+        try:
+            application, device_id = parse_flat_id(identifier, default_application=default)
+        except ValueError:
+            return None
+        return object_name("Application", "", application), device_id
+
+
+def routes(auth: AuthRoutes) -> list[Route]:
+    """Return the routes."""
+    registration = schemas.RegistrationReference
+    return [
+        Route(
+            method="POST",
+            path="/api/v1/auth/device",
+            endpoint=auth.device,
+            summary="Authorize a device",
+            security=None,
+            body=schemas.DeviceAuthorization,
+            reply=schemas.DeviceToken,
+            statuses=(400, 401),
+            extra={"description": "The body is signed: header X-RDFM-Device-Signature."},
+        ),
+        Route(
+            method="GET",
+            path="/api/v1/auth/pending",
+            endpoint=auth.pending,
+            summary="List pending registrations",
+            reply=list[schemas.Registration],
+            statuses=(401, 403),
+        ),
+        Route(
+            method="POST",
+            path="/api/v1/auth/register",
+            endpoint=auth.register,
+            summary="Accept a registration",
+            body=registration,
+            reply=schemas.Nothing,
+            statuses=(400, 401, 403, 404),
+        ),
+        Route(
+            method="DELETE",
+            path="/api/v1/auth/pending",
+            endpoint=auth.remove,
+            summary="Remove a pending registration",
+            body=registration,
+            reply=schemas.Nothing,
+            statuses=(400, 401, 403, 404),
+        ),
+    ]
+
+
+def _question(document: object) -> tuple[DeviceMetadata, str]:
+    fields = bodies.exactly(document, ("metadata", "public_key", "timestamp"))
+    told = metadata.read(fields["metadata"])
+    pem = bodies.text(fields["public_key"], "public_key")
+    _check_timestamp(fields["timestamp"])
+    return told, pem
+
+
+def _check_timestamp(value: object) -> None:
+    """Check the form only: clients send seconds or milliseconds, and repeat old requests."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return
+    if isinstance(value, str):
+        try:
+            int(value)
+        except ValueError:
+            raise Invalid("timestamp", "must be an integer") from None
+        return
+    raise Invalid("timestamp", "must be an integer")

@@ -1,0 +1,93 @@
+"""How RDFM tells errors: exactly `{"error": "<text>"}`, whatever went wrong."""
+
+from collections.abc import Mapping
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from polyfleet.api.core import errors
+from polyfleet.api.dialects.rdfm.translate.wire import encode
+from polyfleet.kube.errors import ApiError
+
+_STATUSES: Mapping[type[errors.PolyfleetError], int] = {
+    errors.NotFound: 404,
+    errors.AlreadyExists: 409,
+    errors.Conflict: 409,
+    errors.Invalid: 400,
+    errors.Forbidden: 403,
+    errors.Unauthenticated: 401,
+    errors.TooLarge: 413,
+    errors.UnsupportedMediaType: 415,
+    errors.InsufficientStorage: 507,
+    errors.RateLimited: 429,
+    errors.Unavailable: 503,
+}
+_TEXTS = {404: "the requested URL was not found", 405: "the method is not allowed for the URL"}
+
+
+def render(error: errors.PolyfleetError) -> Response:
+    """Return the answer that tells the error."""
+    headers = {}
+    if isinstance(error, errors.Unauthenticated):
+        headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, errors.RateLimited | errors.Unavailable) and error.retry_after:
+        headers["Retry-After"] = str(max(1, round(error.retry_after)))
+    return answer(_STATUSES.get(type(error), 500), _text(error), headers)
+
+
+def answer(status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
+    """Return an error answer with that text."""
+    return Response(encode({"error": text}), status, headers, "application/json")
+
+
+def unexpected() -> Response:
+    """Return the answer to a request that failed through our own fault."""
+    return answer(500, "internal error")
+
+
+def register(application: FastAPI) -> None:
+    """Make the application tell every error in this form, the framework's own ones too."""
+    application.add_exception_handler(errors.PolyfleetError, _domain)
+    application.add_exception_handler(ApiError, _api_server)
+    application.add_exception_handler(HTTPException, _http)
+    application.add_exception_handler(RequestValidationError, _validation)
+    application.add_exception_handler(Exception, _unexpected)
+
+
+def _text(error: errors.PolyfleetError) -> str:
+    if isinstance(error, errors.Invalid) and error.field:
+        field = error.field.encode(errors="replace").decode()
+        return f"schema validation failed: {{{field!r}: {error.message!r}}}"
+    return error.message
+
+
+def _domain(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, errors.PolyfleetError):
+        raise error
+    return render(error)
+
+
+def _api_server(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, ApiError):
+        raise error
+    return render(errors.from_api_error(error))
+
+
+def _http(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    text = _TEXTS.get(error.status_code, str(error.detail))
+    return answer(error.status_code, text, error.headers)
+
+
+def _validation(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    return answer(400, "schema validation failed: the request does not fit the route")
+
+
+def _unexpected(_request: Request, _error: Exception) -> Response:
+    return unexpected()

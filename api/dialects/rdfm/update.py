@@ -1,0 +1,95 @@
+"""The question that every device asks: whether there is an update for it."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from polyfleet.api.core.errors import NotFound, Unauthenticated
+from polyfleet.api.core.facade import Facade
+from polyfleet.api.core.requests import decode_json
+from polyfleet.api.dialects.rdfm import bodies, metadata, schemas
+from polyfleet.api.dialects.rdfm.access import flat_name
+from polyfleet.api.dialects.rdfm.auth import LARGEST_BODY
+from polyfleet.api.dialects.rdfm.links import download_link
+from polyfleet.api.dialects.rdfm.routes import DEVICE_TOKEN, Route
+from polyfleet.api.dialects.rdfm.translate.dates import birth, greenwich
+from polyfleet.api.dialects.rdfm.translate.wire import encode
+from polyfleet.fleet.objects.device import Device
+from polyfleet.fleet.objects.package import Package
+from polyfleet.fleet.resolve.facts import reported_facts
+from polyfleet.fleet.resolve.resolver import resolve
+
+_REMEMBERED = 4096
+
+
+class UpdateRoutes:
+    """The route /api/v1/update/check."""
+
+    def __init__(self, facade: Facade) -> None:
+        self._facade = facade
+        self._births: dict[str, str] = {}
+
+    async def check(self, request: Request) -> Response:
+        """Offer the package that the device is to install now, if there is one."""
+        facade = self._facade
+        device = (await facade.identity.authenticate_device_request(request.headers)).device
+        body = await bodies.read(request, LARGEST_BODY)
+        told = metadata.read(decode_json(body), "body")
+        if told.identifier != flat_name(facade, device):
+            raise Unauthenticated("the token belongs to another device")
+        facade.activity.seen(device)
+        package = self._decide(device, told.values)
+        if package is None:
+            return Response(status_code=204)
+        try:
+            uri = await download_link(facade, request, package)
+        except NotFound:
+            return Response(status_code=204)
+        facade.reports.offered(device, package.metadata.name)
+        return Response(self._offer(package, uri), media_type="application/json")
+
+    def _decide(self, device: Device, told: metadata.Flat) -> Package | None:
+        facade = self._facade
+        if not facade.offers_allowed():
+            return None
+        catalogue = facade.catalogue()
+        texts = {key: value for key, value in told.items() if isinstance(value, str)}
+        facts = reported_facts(device, catalogue.groups_of(device), texts)
+        package = resolve(facts, catalogue, facade.clock()).package
+        # A package that kubectl made has no number yet until the operator has seen it.
+        return package if package is not None and package.metadata.serial is not None else None
+
+    def _offer(self, package: Package, uri: str) -> bytes:
+        artifact = package.spec.artifact
+        return encode(
+            {
+                "id": package.metadata.serial,
+                "created": self._birth(package),
+                "sha256": artifact.sha256 if artifact else "",
+                "uri": uri,
+            }
+        )
+
+    def _birth(self, package: Package) -> str:
+        uid = package.metadata.uid
+        known = self._births.get(uid)
+        if known is None:
+            if len(self._births) >= _REMEMBERED:
+                self._births.clear()
+            known = self._births[uid] = greenwich(birth(package.metadata, package.spec.created_at))
+        return known
+
+
+def routes(update: UpdateRoutes) -> list[Route]:
+    """Return the route."""
+    return [
+        Route(
+            method="POST",
+            path="/api/v1/update/check",
+            endpoint=update.check,
+            summary="Check for an update",
+            security=DEVICE_TOKEN,
+            body=schemas.UpdateQuestion,
+            reply=schemas.Update,
+            statuses=(204, 400, 401),
+        )
+    ]
