@@ -21,8 +21,6 @@ from polyfleet.api.core.reports import ReportWriter
 from polyfleet.api.settings import Settings
 from polyfleet.fleet.instants import timestamp
 from polyfleet.fleet.names import object_name
-from polyfleet.fleet.objects.device import Device
-from polyfleet.fleet.objects.enrollment import Enrollment
 from polyfleet.fleet.objects.kinds import (
     ACCESS_TOKENS,
     APPLICATIONS,
@@ -45,10 +43,8 @@ from polyfleet.kube.writer import Writer
 FIELD_MANAGER = "polyfleet-facade"
 CACHED = (APPLICATIONS, DEVICES, GROUPS, PACKAGES, ROLLOUTS, ENROLLMENTS, USERS, ACCESS_TOKENS)
 
-DEVICE_SEEN = Heartbeat[Device](
-    kind=DEVICES, name="lastSeen", read=lambda device: device.status.last_seen
-)
-ENROLLMENT_SEEN = Heartbeat[Enrollment](
+DEVICE_SEEN = Heartbeat(kind=DEVICES, name="lastSeen", read=lambda device: device.status.last_seen)
+ENROLLMENT_SEEN = Heartbeat(
     kind=ENROLLMENTS, name="lastAppeared", read=lambda item: item.status.last_appeared
 )
 

@@ -22,7 +22,11 @@ import uvloop
 from polyfleet.api.__main__ import listen, server_config
 from polyfleet.api.app import FacadeApplication
 from polyfleet.api.core.facade import Facade
+from polyfleet.api.core.identity.accounts import create_access_token
 from polyfleet.api.settings import Settings
+from polyfleet.fleet.instants import timestamp
+from polyfleet.fleet.names import object_name
+from polyfleet.fleet.objects.kinds import USERS
 
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
@@ -53,6 +57,20 @@ class FacadeServer:
             base_url=self.url, headers=headers, trust_env=False, timeout=30.0, **options
         )
 
+    def user_token(self, name: str, **spec: Any) -> str:
+        """Make a user without a password and return a new access token of theirs.
+
+        `spec` are fields of `User.spec`, such as `administrator=True` or `scopes=[…]`.
+        """
+
+        async def make() -> str:
+            writer = self.facade.writer
+            body = {"name": name, "createdAt": timestamp(self.facade.clock()), **spec}
+            user = await writer.create(USERS, object_name(USERS.name, "", name), body)
+            return (await create_access_token(writer, user)).text
+
+        return self.call(make())
+
 
 @contextmanager
 def running_facade(settings: Settings) -> Iterator[FacadeServer]:
@@ -77,6 +95,8 @@ def running_facade(settings: Settings) -> Iterator[FacadeServer]:
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(serve())
+        except SystemExit:
+            pass  # how uvicorn ends when the application does not start: told below
         finally:
             started.set()
 
@@ -119,3 +139,16 @@ def facade_server(start_facade: StartFacade) -> Iterator[FacadeServer]:
     """Provide a running facade with ordinary settings."""
     with start_facade() as server:
         yield server
+
+
+@pytest.fixture
+def admin_token(facade_server: FacadeServer) -> str:
+    """Provide an access token of an administrator of that facade."""
+    return facade_server.user_token("admin", administrator=True)
+
+
+@pytest.fixture
+def admin(facade_server: FacadeServer, admin_token: str) -> Iterator[httpx.Client]:
+    """Provide a client that calls that facade as an administrator, by `Bearer <token>`."""
+    with facade_server.client(admin_token) as client:
+        yield client
