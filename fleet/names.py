@@ -34,6 +34,14 @@ def object_name(kind: str, application: str, wire_name: str) -> str:
     return _hashed_name(kind, application, wire_name)
 
 
+def application_label(application: str) -> str:
+    """Return the value of the label by which the objects of an application are found."""
+    # Application names are host names, so one that is short enough is a label value as it is.
+    return (
+        application if len(application) <= MAX_NAME else object_name("Application", "", application)
+    )
+
+
 def enrollment_name(application: str, device_id: str, key_fingerprint: str) -> str:
     """Return the name of the Enrollment of this device id with this key."""
     return _hashed_name("Enrollment", application, device_id, key_fingerprint)

@@ -6,12 +6,13 @@ from polyfleet.fleet.names import object_name
 from polyfleet.fleet.objects.device import Device
 from polyfleet.kube.store import Store
 
-_IDENTITY = "application and id"
+IDENTITY = "application and id"
+"""The index of devices by (application, device id)."""
 
 
 def index_identities(devices: Store[Device]) -> None:
     """Keep the index that `find_device` reads."""
-    devices.add_index(_IDENTITY, _identity)
+    devices.add_index(IDENTITY, _identity)
 
 
 def find_device(devices: Store[Device], application: str, device_id: str) -> Device | None:
@@ -23,7 +24,7 @@ def find_device(devices: Store[Device], application: str, device_id: str) -> Dev
     if device is not None and is_device(device, application, device_id):
         return device
     index_identities(devices)
-    return min(devices.find(_IDENTITY, (application, device_id)), key=_age, default=None)
+    return min(devices.find(IDENTITY, (application, device_id)), key=_age, default=None)
 
 
 def is_device(device: Device, application: str, device_id: str) -> bool:

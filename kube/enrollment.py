@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from polyfleet.fleet.enrollment import device_spec, is_accepted, rotated_spec
-from polyfleet.fleet.names import object_name
+from polyfleet.fleet.names import application_label, object_name
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.enrollment import Enrollment
 from polyfleet.fleet.objects.kinds import DEVICES, ENROLLMENTS
@@ -61,7 +61,7 @@ async def _device(
                 continue
         name = object_name("Device", spec.application, spec.device_id)
         labels = {
-            APPLICATION_LABEL: spec.application,
+            APPLICATION_LABEL: application_label(spec.application),
             SERIAL_LABEL: str(await serials.next(DEVICES)),
         }
         try:
