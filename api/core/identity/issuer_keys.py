@@ -19,7 +19,7 @@ SMALLEST_RSA = 2_048
 PAUSE_SECONDS = 10.0
 STALE_LIFETIMES = 6
 
-_PUBLIC_KINDS = ("RSA", "EC", "OKP")
+_ALGORITHMS = {"RSA": ("RS", "PS"), "EC": ("ES",), "OKP": ("EdDSA",)}
 _URL = TypeAdapter[str](SecureUrl)
 _log = structlog.get_logger(__name__)
 
@@ -29,8 +29,15 @@ class IssuerKey:
     """A public key, and the one algorithm that it is for, if the issuer says so."""
 
     id: str | None
+    kind: str
     algorithm: str | None
     key: Any
+
+    def fits(self, algorithm: str) -> bool:
+        """Return whether the key may check signatures of an algorithm."""
+        if self.algorithm is not None:
+            return algorithm == self.algorithm
+        return algorithm.startswith(_ALGORITHMS[self.kind])
 
 
 class IssuerKeys:
@@ -109,7 +116,8 @@ def _keys(document: dict[str, Any]) -> tuple[IssuerKey, ...]:
 
 def _key(entry: dict[str, Any]) -> IssuerKey | None:
     """Return a key that signatures may be checked with; None for any other."""
-    if entry.get("kty") not in _PUBLIC_KINDS or entry.get("use") == "enc" or "d" in entry:
+    kind = entry.get("kty")
+    if kind not in _ALGORITHMS or entry.get("use") == "enc" or "d" in entry:
         return None
     key_id, algorithm = entry.get("kid"), entry.get("alg")
     try:
@@ -120,6 +128,7 @@ def _key(entry: dict[str, Any]) -> IssuerKey | None:
         return None
     return IssuerKey(
         id=key_id if isinstance(key_id, str) else None,
+        kind=kind,
         algorithm=algorithm if isinstance(algorithm, str) else None,
         key=key,
     )

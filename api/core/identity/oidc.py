@@ -8,7 +8,7 @@ import jwt
 from polyfleet.api.core.errors import Unauthenticated, Unavailable
 from polyfleet.api.core.identity.clock import Clock
 from polyfleet.api.core.identity.foreign import Foreigner, scopes_of
-from polyfleet.api.core.identity.issuer_keys import IssuerKey, IssuerKeys
+from polyfleet.api.core.identity.issuer_keys import IssuerKeys
 from polyfleet.api.core.identity.memo import Memo
 from polyfleet.api.core.identity.settings import OidcSettings
 from polyfleet.api.core.identity.signed_tokens import REFUSAL
@@ -56,26 +56,23 @@ class OidcTokens:
     async def _claims(self, token: str) -> dict[str, Any]:
         header = jwt.get_unverified_header(token)
         # Before the keys are asked for: a token that cannot hold costs the issuer nothing.
-        if header.get("alg") not in self._settings.algorithms:
+        algorithm = header.get("alg")
+        if algorithm not in self._settings.algorithms:
             raise Unauthenticated(REFUSAL)
         key_id = header.get("kid")
         key = await self._keys.find(key_id if isinstance(key_id, str) else None)
-        if key is None:
+        if key is None or not key.fits(algorithm):
             raise Unauthenticated(REFUSAL)
         # Some fifty microseconds, and remembered: a thread would cost more than the check.
         return jwt.decode(
             token,
             key.key,
-            algorithms=self._algorithms(key),
+            algorithms=[algorithm],
             audience=self._settings.audiences,
             issuer=self._settings.issuer,
             leeway=self._settings.leeway,
             options={"require": ["iss", "aud", "exp", "sub"]},
         )
-
-    def _algorithms(self, key: IssuerKey) -> list[str]:
-        pinned = self._settings.algorithms
-        return [name for name in pinned if key.algorithm is None or name == key.algorithm]
 
     def _foreigner(self, claims: dict[str, Any]) -> Foreigner:
         claim = self._settings.username_claim

@@ -153,10 +153,17 @@ def other_key() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
-@pytest.fixture
-def issuer(issuer_keys: dict[str, PrivateKey]) -> Iterator[Issuer]:
-    with running_issuer(issuer_keys) as running:
+@pytest.fixture(scope="session")
+def _issuer_server() -> Iterator[Issuer]:
+    with running_issuer() as running:
         yield running
+
+
+@pytest.fixture
+def issuer(_issuer_server: Issuer, issuer_keys: dict[str, PrivateKey]) -> Issuer:
+    """Provide an issuer that nobody has asked yet."""
+    _issuer_server.reset(issuer_keys)
+    return _issuer_server
 
 
 @pytest.fixture

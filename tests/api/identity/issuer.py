@@ -54,9 +54,12 @@ class Issuer:
         usual = {"iss": self.url, "aud": AUDIENCE, "sub": "subject-1", "exp": now + 300}
         payload = {k: v for k, v in {**usual, **claims}.items() if k not in without}
         signer = key if key is not None else self.keys[key_id]
-        return jwt.encode(
-            payload, signer, algorithm=algorithm, headers={"kid": key_id, **(headers or {})}
-        )
+        named = {k: v for k, v in {"kid": key_id, **(headers or {})}.items() if v is not None}
+        return jwt.encode(payload, signer, algorithm=algorithm, headers=named)
+
+    def reset(self, keys: dict[str, PrivateKey]) -> None:
+        """Forget what a test did."""
+        vars(self).update(vars(Issuer(url=self.url, keys=dict(keys))))
 
     def application(self) -> Starlette:
         return Starlette(
@@ -97,13 +100,14 @@ class Issuer:
 
 
 @contextmanager
-def running_issuer(keys: dict[str, PrivateKey]) -> Iterator[Issuer]:
+def running_issuer() -> Iterator[Issuer]:
     """Run an issuer for the length of the block."""
-    issuer = Issuer(keys=dict(keys))
+    issuer = Issuer()
     server = uvicorn.Server(
         uvicorn.Config(issuer.application(), host="127.0.0.1", port=0, log_config=None)
     )
     listener = server.config.bind_socket()
+    listener.listen()  # from here on connections wait, though the server may still be starting
     issuer.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
