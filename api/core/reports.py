@@ -116,7 +116,8 @@ class ReportWriter:
     def software(self, device: Device, version: str) -> None:
         """Note the version that the device says it runs; it is written soon, if it is new."""
         software = device.status.software
-        if software is None or software.version != version:
+        known = software is not None and software.version == version
+        if not known or device.metadata.uid in self._kept:
             with suppress(RateLimited):  # the device says so again with its next request
                 self._keep(device, Report(source="", version=version))
 
@@ -169,6 +170,7 @@ class ReportWriter:
             return await self._mirror(device)
         if self._buckets.take(device.metadata.uid, self._clock().timestamp()):
             waiting.pop(report.source, None)
+            _supersede(waiting, report)
             return await self._write(device, report)
         if excess == "refuse":
             wait = self._buckets.interval
@@ -181,6 +183,7 @@ class ReportWriter:
         if uid not in self._kept and len(self._kept) >= MAXIMUM_KEPT:
             raise RateLimited("too many reports wait to be written", self._buckets.interval)
         reports = self._kept.setdefault(uid, {})
+        _supersede(reports, report)
         reports[report.source] = _combined(reports.get(report.source), report)
 
     async def _write_kept(self, uids: Sequence[str]) -> None:
@@ -206,8 +209,12 @@ class ReportWriter:
                 return
             except Exception as error:  # noqa: BLE001 - a report is tried again, not lost
                 log.warning("report not written", error=repr(error))
-                newer = self._kept.setdefault(uid, {})
-                newer[report.source] = _combined(report, newer.get(report.source))
+                self._put_back(uid, report)
+
+    def _put_back(self, uid: str, report: Report) -> None:
+        waiting = self._kept.setdefault(uid, {})
+        newer = waiting.get(report.source)
+        waiting[report.source] = report if newer is None else _combined(report, newer)
 
     async def _write(self, device: Device, report: Report) -> Device:
         uid = device.metadata.uid
@@ -265,10 +272,17 @@ class ReportWriter:
         return changes or None
 
 
-def _combined(older: Report | None, newer: Report | None) -> Report:
+def _supersede(waiting: dict[str, Report], newer: Report) -> None:
+    """Take out of older reports, of any source, what a device has only one of."""
+    if newer.version is not None:
+        for source, older in waiting.items():
+            waiting[source] = replace(older, version=None)
+
+
+def _combined(older: Report | None, newer: Report) -> Report:
     """Return what two reports of one source say together; the newer one wins."""
-    if older is None or newer is None:
-        return older or newer or Report(source="")
+    if older is None:
+        return newer
     attributes = newer.attributes
     if attributes is None or older.attributes is None or newer.replaces:
         attributes = newer.attributes if newer.attributes is not None else older.attributes
