@@ -24,6 +24,7 @@ API_SERVER = "kube-apiserver"
 CONTROLLER_MANAGER = "kube-controller-manager"
 
 _PORT_ATTEMPTS = 3
+_PORT_SECONDS = 5
 
 
 class ControlPlane:
@@ -31,7 +32,7 @@ class ControlPlane:
 
     `binaries` is a folder with etcd, kube-apiserver and, where `start_controller_manager` is
     used, kube-controller-manager. `fsync=False` trades the data's safety at a power cut for
-    speed. With `ends_with_parent` the processes do not outlive this one.
+    speed. With `ends_with_parent` the processes do not outlive the thread that starts them.
     """
 
     def __init__(
@@ -162,7 +163,7 @@ class ControlPlane:
     ) -> None:
         for attempt in range(1, _PORT_ATTEMPTS + 1):
             port = self._state.values.get(name)
-            if port is None or not is_free(int(port)):
+            if port is None or attempt > 1 or not self._is_free_soon(int(port)):
                 port = self._state.values[name] = str(free_port())
             self._spawn(name, arguments(material, port))
             try:
@@ -172,6 +173,11 @@ class ControlPlane:
                     raise
             else:
                 return
+
+    @staticmethod
+    def _is_free_soon(port: int) -> bool:
+        # Kubeconfigs name the port, so it is worth waiting until the dead predecessor let go of it.
+        return wait_until(lambda: is_free(port), seconds=_PORT_SECONDS)
 
     def _wait_ready(self, name: str, material: KeyMaterial, port: str) -> None:
         path = "/readyz" if name == API_SERVER else "/healthz"

@@ -38,8 +38,8 @@ def spawn(
 ) -> ProcessRecord:
     """Start a process in a session of its own, its output appended to `log`.
 
-    With `ends_with_parent` it gets SIGTERM when this process dies, however that happens
-    (Linux only; elsewhere it has to be stopped).
+    With `ends_with_parent` it gets SIGTERM when the calling *thread* ends, however that happens;
+    so call from the main thread. Linux only: elsewhere the process has to be stopped.
     """
     command = [str(argument) for argument in arguments]
     setpriv = shutil.which("setpriv")
@@ -66,7 +66,7 @@ def is_running(record: ProcessRecord) -> bool:
     """Tell whether this very process, not another with its id, still runs."""
     child = _children.get(record.pid)
     if child is not None and child.poll() is not None:
-        del _children[record.pid]
+        _children.pop(record.pid, None)
     return _start_mark(record.pid) == record.started
 
 
@@ -102,8 +102,10 @@ def _start_mark(pid: int) -> str | None:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    state, ticks_since_boot = fields[0], fields[19]
-    return None if state in "ZX" else f"{boot}:{ticks_since_boot}"
+    state, threads, ticks_since_boot = fields[0], int(fields[17]), fields[19]
+    # While other threads of a dying program still end, they hold its files and ports.
+    gone = state in "ZX" and threads <= 1
+    return None if gone else f"{boot}:{ticks_since_boot}"
 
 
 def _start_mark_from_ps(pid: int) -> str | None:

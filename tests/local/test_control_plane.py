@@ -12,7 +12,7 @@ from polyfleet.local.cluster import program_folder
 from polyfleet.local.control_plane import ControlPlane
 from polyfleet.local.errors import StartError
 from polyfleet.local.ports import next_free_port
-from polyfleet.local.processes import is_running
+from polyfleet.local.processes import is_running, wait_until
 
 KUBECTL = Path(sys.executable).with_name("kubectl")
 
@@ -45,10 +45,7 @@ def script(folder: Path, name: str, text: str) -> None:
 
 
 def test_two_started_at_once_do_not_meet(tmp_path: Path, binaries: Path) -> None:
-    planes = [
-        ControlPlane(tmp_path / name, binaries, fsync=False, ends_with_parent=True)
-        for name in ("first", "second")
-    ]
+    planes = [ControlPlane(tmp_path / name, binaries, fsync=False) for name in ("one", "two")]
     try:
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(ControlPlane.start, planes))
@@ -70,7 +67,9 @@ def test_what_died_is_started_again_with_its_data(plane: ControlPlane, binaries:
     plane.start()
     kubectl(plane, "create", "configmap", "kept")
     etcd = plane.processes["etcd"]
-    os.kill(plane.processes["kube-apiserver"].pid, signal.SIGKILL)
+    server = plane.processes["kube-apiserver"]
+    os.kill(server.pid, signal.SIGKILL)
+    assert wait_until(lambda: not is_running(server), seconds=60)
 
     # A new object knows only what the state file tells, as a second command would.
     again = ControlPlane(plane.directory, binaries, fsync=False, ends_with_parent=True)

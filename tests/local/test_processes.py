@@ -88,11 +88,13 @@ def test_a_tied_process_does_not_outlive_a_killed_parent(tmp_path: Path) -> None
     """
     command = [sys.executable, "-c", textwrap.dedent(program)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
-        assert parent.stdout is not None
-        pid, started = parent.stdout.readline().split()
-        child = ProcessRecord(int(pid), started)
-        # Only once it is Python, and no longer what ties it, would it stay.
-        assert wait_until(lambda: "sleep" in psutil.Process(child.pid).cmdline()[-1], seconds=60)
-        parent.kill()
+        try:
+            assert parent.stdout is not None
+            pid, started = parent.stdout.readline().split()
+            child = psutil.Process(int(pid))
+            # Killed before the child is Python, the parent would prove nothing.
+            assert wait_until(lambda: child.cmdline()[:1] == [sys.executable], seconds=60)
+        finally:
+            parent.kill()
 
-    assert wait_until(lambda: not is_running(child), seconds=60)
+    assert wait_until(lambda: not is_running(ProcessRecord(int(pid), started)), seconds=60)
