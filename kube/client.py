@@ -54,6 +54,7 @@ class Client:
         self.metrics: Metrics = metrics_of(registry)
         self._transport = Transport(
             connection,
+            user_agent=f"polyfleet ({field_manager})",
             metrics=self.metrics,
             request_timeout=request_timeout,
             connections=connections,
@@ -62,16 +63,15 @@ class Client:
         self._write_query = urlencode({"fieldManager": field_manager, "fieldValidation": "Strict"})
 
     async def __aenter__(self) -> Self:
-        await self._transport.__aenter__()
         return self
 
     async def __aexit__(
         self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        _type: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
     ) -> None:
-        await self._transport.__aexit__(error_type, error, trace)
+        self._transport.close()
 
     async def get(self, kind: Kind[Object], name: str) -> Object:
         """Read one object."""

@@ -33,7 +33,6 @@ class Connection:
     ssl: SSLContext | None = None
     token: TokenSource | None = field(default=None, repr=False)
     server_name: str | None = None
-    proxy: str | None = None
     namespace: str = "default"
 
 
@@ -96,12 +95,13 @@ class _Kubeconfig:
         context = self._named("contexts", self._document["current-context"])["context"]
         cluster = self._named("clusters", context["cluster"])["cluster"]
         user = self._named("users", context["user"])["user"] if context.get("user") else {}
+        if cluster.get("proxy-url"):
+            raise ConfigurationError("proxy-url is not supported")
         return Connection(
             host=cluster["server"].rstrip("/"),
             ssl=self._ssl(cluster, user) if cluster["server"].startswith("https:") else None,
             token=self._token(user, cluster),
             server_name=cluster.get("tls-server-name"),
-            proxy=cluster.get("proxy-url"),
             namespace=context.get("namespace") or "default",
         )
 

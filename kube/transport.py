@@ -1,37 +1,34 @@
-"""HTTP to the API server: connections, credentials, time-outs, and errors."""
+"""Requests to the API server: credentials, time-outs, errors, and their counting."""
 
 import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from types import TracebackType
-from typing import NamedTuple, Self
-
-import aiohttp
-from yarl import URL
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from polyfleet.kube.configuration import Connection
-from polyfleet.kube.errors import Unauthorized, Unavailable, from_answer
+from polyfleet.kube.errors import ApiError, Unauthorized, Unavailable, from_answer
+from polyfleet.kube.http import BrokenConnectionError, HttpConnection
 from polyfleet.kube.metrics import Metrics
+from polyfleet.kube.pool import ConnectError, Pool
+from polyfleet.kube.tokens import TokenSource
 
-_CONNECT_SECONDS = 5.0
-_KEEPALIVE_SECONDS = 60.0
-_STREAM_BUFFER = 1 << 18
 _SUCCESS = range(200, 300)
 _UNAUTHORIZED = 401
 
-_Failure = (aiohttp.ClientError, TimeoutError, OSError)
 
-
-class _Request(NamedTuple):
+class _Call(NamedTuple):
     method: str
-    url: URL
-    body: bytes | None
-    headers: dict[str, str]
+    path: str
+    verb: str
+    kind: str
+    body: bytes | None = None
+    content_type: str | None = None
 
 
 class Transport:
-    """Two pools of connections: a bounded one for requests, another for long-lived streams.
+    """Sends requests over a pool of connections, and opens streams over connections of their own.
 
     A stream occupies its connection for minutes, so streams must not starve requests.
     """
@@ -40,32 +37,25 @@ class Transport:
         self,
         connection: Connection,
         *,
+        user_agent: str,
         metrics: Metrics,
         request_timeout: float,
         connections: int,
     ) -> None:
-        self._connection = connection
+        address = urlsplit(connection.host)
+        self._token = connection.token
         self._metrics = metrics
         self._request_timeout = request_timeout
-        self._limit = connections
-        self._requests: aiohttp.ClientSession | None = None
-        self._streams: aiohttp.ClientSession | None = None
+        self._pool = Pool(connection, connections)
+        self._prefix = address.path.rstrip("/")
+        self._headers = (
+            f" HTTP/1.1\r\nHost: {address.netloc}\r\n"
+            f"User-Agent: {user_agent}\r\nAccept: application/json\r\n"
+        )
 
-    async def __aenter__(self) -> Self:
-        self._requests = self._session(self._limit)
-        self._streams = self._session(0)
-        return self
-
-    async def __aexit__(
-        self,
-        _type: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
-        for session in (self._requests, self._streams):
-            if session is not None:
-                await session.close()
-        self._requests = self._streams = None
+    def close(self) -> None:
+        """Close all connections that are not in use."""
+        self._pool.close()
 
     async def request(
         self,
@@ -78,16 +68,15 @@ class Transport:
         content_type: str | None = None,
     ) -> bytes:
         """Send a request and return the body of its answer. Raises ApiError."""
-        headers = {"Content-Type": content_type} if content_type else {}
-        request = _Request(method, URL(self._connection.host + path, encoded=True), body, headers)
+        call = _Call(method, path, verb, kind, body, content_type)
         try:
-            return await self._attempt(request, verb, kind)
+            return await self._attempt(call)
         except Unauthorized:
-            if self._connection.token is None:
+            if self._token is None:
                 raise
             # A token renewed in its file is told apart from a refused one by asking again.
-            self._connection.token.invalidate()
-            return await self._attempt(request, verb, kind)
+            self._token.invalidate()
+            return await self._attempt(call)
 
     @asynccontextmanager
     async def stream(
@@ -97,92 +86,81 @@ class Transport:
 
         Raises ApiError if it does not open, breaks, or is silent for `idle_timeout` seconds.
         """
-        if self._streams is None:
-            raise RuntimeError("the client is not open")
+        request = await self._encode(_Call("GET", path, verb, kind))
         started = time.perf_counter()
         code = 0
-        timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=_CONNECT_SECONDS, sock_read=idle_timeout
-        )
         try:
-            async with self._streams.get(
-                URL(self._connection.host + path, encoded=True),
-                headers=await self._authorization(),
-                timeout=timeout,
-                allow_redirects=False,
-                server_hostname=self._connection.server_name,
-                proxy=self._connection.proxy,
-            ) as answer:
-                code = answer.status
+            async with (
+                asyncio.timeout(idle_timeout) as deadline,
+                self._pool.stream(request) as (connection, status),
+            ):
+                code = status
                 self._metrics.request(verb, kind, code, time.perf_counter() - started)
-                if code == _UNAUTHORIZED and self._connection.token is not None:
-                    self._connection.token.invalidate()
                 if code not in _SUCCESS:
-                    retry = answer.headers.get("Retry-After")
-                    raise from_answer(code, await answer.read(), retry_after=retry)
-                yield answer.content.iter_any()
-        except _Failure as error:
+                    raise await self._refusal(connection, code)
+                yield _chunks(connection, deadline, idle_timeout)
+        except (ConnectError, BrokenConnectionError, TimeoutError) as error:
             if not code:
                 self._metrics.request(verb, kind, 0, time.perf_counter() - started)
             raise _unavailable(error) from error
 
-    async def _attempt(self, request: _Request, verb: str, kind: str) -> bytes:
-        if self._requests is None:
-            raise RuntimeError("the client is not open")
-        headers = request.headers
-        if self._connection.token is not None:
-            headers = headers | await self._authorization()
+    async def _attempt(self, call: _Call) -> bytes:
+        request = await self._encode(call)
         started = time.perf_counter()
         code = 0
         try:
-            async with self._requests.request(
-                request.method,
-                request.url,
-                data=request.body,
-                headers=headers,
-                allow_redirects=False,
-                server_hostname=self._connection.server_name,
-                proxy=self._connection.proxy,
-            ) as answer:
-                content = await answer.read()
-                code = answer.status
-        except _Failure as error:
+            async with asyncio.timeout(self._request_timeout):
+                answer = await self._pool.exchange(request, repeatable=call.method == "GET")
+            code = answer.status
+        except (ConnectError, BrokenConnectionError, TimeoutError) as error:
             raise _unavailable(error) from error
         finally:
-            self._metrics.request(verb, kind, code, time.perf_counter() - started)
+            self._metrics.request(call.verb, call.kind, code, time.perf_counter() - started)
         if code in _SUCCESS:
-            return content
-        raise from_answer(code, content, retry_after=answer.headers.get("Retry-After"))
+            return answer.body
+        raise from_answer(code, answer.body, retry_after=answer.retry_after)
 
-    async def _authorization(self) -> dict[str, str]:
-        if self._connection.token is None:
-            return {}
+    async def _encode(self, call: _Call) -> bytes:
+        head = f"{call.method} {self._prefix}{call.path}{self._headers}"
+        if self._token is not None:
+            head += f"Authorization: Bearer {await self._current_token(self._token)}\r\n"
+        if call.body is None:
+            return f"{head}\r\n".encode()
+        head += f"Content-Type: {call.content_type}\r\nContent-Length: {len(call.body)}\r\n\r\n"
+        return head.encode() + call.body
+
+    async def _current_token(self, source: TokenSource) -> str:
         try:
-            return {"Authorization": f"Bearer {await self._connection.token.token()}"}
+            token = await source.token()
         except (OSError, ValueError) as error:
             raise Unavailable(0, "NoToken", f"no token: {error}", sent=False) from error
+        if not (token.isascii() and token.isprintable()):
+            raise Unavailable(0, "NoToken", "the token is not printable ASCII", sent=False)
+        return token
 
-    def _session(self, limit: int) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
-            limit=limit,
-            ssl=self._connection.ssl if self._connection.ssl is not None else True,
-            keepalive_timeout=_KEEPALIVE_SECONDS,
-        )
-        return aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"Accept": "application/json", "Accept-Encoding": "identity"},
-            skip_auto_headers=("User-Agent",),
-            timeout=aiohttp.ClientTimeout(
-                total=self._request_timeout, sock_connect=_CONNECT_SECONDS
-            ),
-            read_bufsize=_STREAM_BUFFER,
-        )
+    async def _refusal(self, connection: HttpConnection, code: int) -> ApiError:
+        if code == _UNAUTHORIZED and self._token is not None:
+            self._token.invalidate()
+        parts: list[bytes] = []
+        while part := await connection.chunk():
+            parts.append(part)
+        return from_answer(code, b"".join(parts), retry_after=connection.retry_after)
+
+
+async def _chunks(
+    connection: HttpConnection, deadline: asyncio.Timeout, idle_timeout: float
+) -> AsyncIterator[bytes]:
+    loop = asyncio.get_running_loop()
+    while chunk := await connection.chunk():
+        # The consumer's own work does not count as the server's silence.
+        deadline.reschedule(None)
+        yield chunk
+        deadline.reschedule(loop.time() + idle_timeout)
 
 
 def _unavailable(error: Exception) -> Unavailable:
     """Say what went wrong on the way, and whether the request can have arrived."""
-    never_sent = isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
-    if isinstance(error, asyncio.TimeoutError):
-        return Unavailable(0, "Timeout", "no answer in time", sent=not never_sent)
-    return Unavailable(0, "ConnectionFailed", str(error) or repr(error), sent=not never_sent)
+    if isinstance(error, TimeoutError):
+        return Unavailable(0, "Timeout", "no answer in time")
+    sent = not isinstance(error, ConnectError)
+    return Unavailable(0, "ConnectionFailed", str(error), sent=sent)
