@@ -95,6 +95,18 @@ def parse_value(text: str) -> Membership | None:
     return Membership(state, found["incarnation"], int(found["joined"]), found["change"] or "")
 
 
+def marks_of(device: Device) -> dict[str, Membership]:
+    """Return the marks of changes that the device bears, by the group's object name."""
+    prefix = len(GROUP_LABEL_PREFIX)
+    return {
+        key[prefix:]: membership
+        for key, value in device.metadata.labels.items()
+        if key.startswith(GROUP_LABEL_PREFIX)
+        and (membership := parse_value(value)) is not None
+        and membership.state != "member"
+    }
+
+
 def is_member(device: Device, group: DeviceGroup) -> bool:
     """Say whether the device is in the group: by its label, a committed mark or the selector.
 

@@ -36,11 +36,15 @@ class DeviceGroupSpec(View, frozen=True, kw_only=True):
 
 
 class MembershipChange(View, frozen=True, kw_only=True):
-    """A change of many members on its way: marks on devices count once it is committed."""
+    """A change of many members on its way: marks on devices count once it is committed.
+
+    `settled_at` is when no mark of a committed change was left, as far as one could see.
+    """
 
     id: str
     deadline: str
     committed: bool = False
+    settled_at: str | None = None
 
 
 class DeviceGroupStatus(Status, frozen=True, kw_only=True):
