@@ -76,16 +76,19 @@ async def change_members(  # noqa: PLR0917  what is done, to whom, when: as the 
         raise MembershipConflict(f"group {group.spec.name!r} is being deleted")
     _refuse_repeats(add, "added")
     _refuse_repeats(remove, "removed")
-    joining = {device.metadata.name for device in add}
-    joins = [_Move(device, joins=True) for device in add]
-    leaves = [
-        _Move(device, joins=False) for device in remove if device.metadata.name not in joining
-    ]
-    change = _Change(writer, cache, group, now)
-    await for_each([*joins, *leaves], change.look)
-    # Who joins and leaves at once is, in the end, where it was.
     leaving = {device.metadata.name for device in remove}
-    moves = [*(move for move in joins if move.device.metadata.name not in leaving), *leaves]
+    both = {device.metadata.name for device in add} & leaving
+    change = _Change(writer, cache, group, now)
+    # Who joins and leaves at once is, in the end, where it was: nothing is written.
+    passing = [_Move(device, joins=True) for device in add if device.metadata.name in both]
+    await for_each(passing, change.look_anew)
+    asked = [_Move(device, joins=True) for device in add]
+    asked += [_Move(device, joins=False) for device in remove]
+    moves: list[_Move] = []
+    await for_each(
+        (move for move in asked if move.device.metadata.name not in both),
+        lambda move: change.look(move, moves),
+    )
     if len(moves) == 1:
         await change.move_one(moves[0])
     elif moves:
@@ -103,13 +106,20 @@ class _Change:
         self._key = label_key(group.metadata.name)
         self._rules = Rules(writer, cache, group, self._id)
 
-    async def look(self, move: _Move) -> None:
-        """Raise MembershipConflict if the move is against the rules.
+    async def look(self, move: _Move, allowed: list[_Move]) -> None:
+        """Put the move among the allowed; raise MembershipConflict if it is against the rules.
 
-        Never from the cache alone: it may not have heard of the latest.
+        It is not refused from the cache alone, which may not have heard of the latest.
         """
         if await self._rules.refusal(move.device, joins=move.joins) is not None:
-            await self._check(await self._read(move.device), move)
+            move = await self.look_anew(move)
+        allowed.append(move)
+
+    async def look_anew(self, move: _Move) -> _Move:
+        """Return the move with the device as it is now; raise as `look` does."""
+        fresh = await self._read(move.device)
+        await self._check(fresh, move)
+        return _Move(fresh, move.joins)
 
     async def move_one(self, move: _Move) -> None:
         """Let one device join or leave, in one write."""
