@@ -23,6 +23,7 @@ TICK = 1.0
 """Seconds between two batches."""
 RETRY = timedelta(seconds=30)
 PARALLEL_WRITES = 8
+_PAUSE = 0.1
 
 log = structlog.get_logger("polyfleet.activity")
 
@@ -99,7 +100,9 @@ class Activity(Generic[Object]):
         """Write all that is not written yet, due or not, within so many seconds."""
         try:
             async with asyncio.timeout(seconds):
-                await self._write_all(self._take(float("inf"), len(self._memory.due)))
+                while self._memory.due:
+                    await self._write_all(self._take(float("inf"), len(self._memory.due)))
+                    await asyncio.sleep(_PAUSE if self._memory.due else 0)
         except TimeoutError:
             log.warning("last signs of life not written", kind=self._heartbeat.kind.name)
 

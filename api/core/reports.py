@@ -27,6 +27,7 @@ from polyfleet.kube.writer import Writer
 
 TICK = 0.5
 PARALLEL_WRITES = 8
+_PAUSE = 0.1
 MAXIMUM_KEPT = 50_000
 """Reports kept for later; beyond it reports are refused rather than lost."""
 
@@ -160,7 +161,9 @@ class ReportWriter:
         """Write all kept reports, due or not, within so many seconds."""
         try:
             async with asyncio.timeout(seconds):
-                await self._write_kept(list(self._kept))
+                while self._kept:
+                    await self._write_kept(list(self._kept))
+                    await asyncio.sleep(_PAUSE if self._kept else 0)
         except TimeoutError:
             log.warning("reports not written", devices=len(self._kept))
 

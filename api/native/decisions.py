@@ -24,6 +24,7 @@ from polyfleet.fleet.resolve.facts import DeviceFacts, facts_of
 from polyfleet.fleet.resolve.resolver import resolve
 from polyfleet.fleet.resolve.trace import Trace
 from polyfleet.fleet.rights import Principal, Right
+from polyfleet.kube.devices import find_device
 
 
 def find_by_flat_id(facade: Facade, principal: Principal, text: str) -> Device:
@@ -91,10 +92,7 @@ def explain(
 
 def _find(facade: Facade, application: str, device_id: str) -> Device | None:
     home = object_name("Application", "", application)
-    device = facade.cache.devices.get(object_name("Device", home, device_id))
-    if device is None or device.spec.device_id != device_id or device.spec.application != home:
-        return None
-    return device
+    return find_device(facade.cache.devices, home, device_id)
 
 
 def _visible(facade: Facade, principal: Principal, device: Device | None) -> Device:

@@ -1,0 +1,83 @@
+"""The catalogue is built again when a decision could change, and only then."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from polyfleet.api.core.catalogue import CatalogueSource
+from polyfleet.api.startup import ensure_application
+from polyfleet.fleet.objects.group import DeviceGroup
+from polyfleet.fleet.objects.kinds import GROUPS, PACKAGES
+from tests.api.core.conftest import Clock, Namespace
+
+
+@pytest.fixture
+async def source(fleet: Namespace, clock: Clock) -> Iterator[CatalogueSource]:
+    await ensure_application(fleet.writer, fleet.cache, "default", clock())
+    source = CatalogueSource(fleet.cache)
+    yield source
+    source.close()
+
+
+async def make_group(fleet: Namespace, name: str = "canary", **spec: Any) -> DeviceGroup:
+    body = {"application": "default", "name": name, **spec}
+    return await fleet.writer.create(GROUPS, f"default.{name}", body)
+
+
+async def test_it_holds_what_the_cache_holds(fleet: Namespace, source: CatalogueSource) -> None:
+    await make_group(fleet)
+    await fleet.writer.create(PACKAGES, "package-1", {"application": "default", "version": "v1"})
+    catalogue = source.current()
+    assert set(catalogue.groups) == {"default.canary"}
+    assert set(catalogue.packages) == {"package-1"}
+    assert set(catalogue.applications) == {"default"}
+
+
+async def test_it_is_the_same_while_nothing_changes(
+    fleet: Namespace, source: CatalogueSource
+) -> None:
+    await make_group(fleet)
+    first = source.current()
+    await fleet.device("a")
+    assert source.current() is first
+
+
+async def test_counts_do_not_build_it_again(fleet: Namespace, source: CatalogueSource) -> None:
+    group = await make_group(fleet)
+    first = source.current()
+    await fleet.writer.patch(GROUPS, group, {"status": {"members": 7}}, subresource="status")
+    assert source.current() is first
+
+
+async def test_a_changed_spec_is_seen_at_once(fleet: Namespace, source: CatalogueSource) -> None:
+    group = await make_group(fleet)
+    source.current()
+    await fleet.writer.patch(GROUPS, group, {"spec": {"policy": "exact_match,v2"}})
+    assert source.current().groups["default.canary"].spec.policy == "exact_match,v2"
+
+
+async def test_a_committed_change_of_members_is_seen_at_once(
+    fleet: Namespace, source: CatalogueSource
+) -> None:
+    group = await make_group(fleet)
+    source.current()
+    change = {"id": "abcdefgh", "deadline": "2031-05-04T12:00:00Z", "committed": True}
+    status = {"status": {"changes": [change]}}
+    await fleet.writer.patch(GROUPS, group, status, subresource="status")
+    (seen,) = source.current().groups["default.canary"].status.changes
+    assert seen.committed
+
+
+async def test_what_is_deleted_is_gone_at_once(fleet: Namespace, source: CatalogueSource) -> None:
+    group = await make_group(fleet)
+    source.current()
+    await fleet.writer.delete(GROUPS, group)
+    assert not source.current().groups
+
+
+async def test_once_closed_it_follows_no_longer(fleet: Namespace, source: CatalogueSource) -> None:
+    first = source.current()
+    source.close()
+    await make_group(fleet)
+    assert source.current() is first
