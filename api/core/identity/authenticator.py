@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import structlog
 from starlette.datastructures import Headers, QueryParams
@@ -21,7 +21,7 @@ from polyfleet.api.core.identity.login import IssuedToken, Login
 from polyfleet.api.core.identity.oidc import OidcTokens
 from polyfleet.api.core.identity.password_hashes import PasswordHashes
 from polyfleet.api.core.identity.passwords import Passwords
-from polyfleet.api.core.identity.signed_tokens import ISSUERS, REFUSAL, claimed_issuer
+from polyfleet.api.core.identity.signed_tokens import ISSUERS, REFUSAL, unverified_claims
 from polyfleet.api.core.identity.signing_keys import Purpose, SigningKeys
 from polyfleet.api.core.identity.token_review import TokenReviews
 from polyfleet.api.core.identity.user_tokens import UserTokens
@@ -225,12 +225,13 @@ class Identity(AbstractAsyncContextManager["Identity"]):
             if found is None:
                 raise Unauthenticated(REFUSAL)
             return principal_of(found[0], source="access token", narrowed_to=found[1].spec.scopes)
-        issuer = claimed_issuer(token)
+        claims = unverified_claims(token)
+        issuer = None if claims is None else claims.get("iss")
         if issuer == ISSUERS[Purpose.USER_TOKENS]:
             return await self._own(token)
         if issuer == ISSUERS[Purpose.DEVICE_TOKENS]:
             raise Unauthenticated(REFUSAL)
-        return await self._foreign(token, issuer)
+        return await self._foreign(token, claims)
 
     async def _own(self, token: str) -> Principal:
         claims = await self.user_tokens.read(token)
@@ -242,10 +243,10 @@ class Identity(AbstractAsyncContextManager["Identity"]):
             raise Unauthenticated(REFUSAL)
         return principal_of(user, source="user token", narrowed_to=claims.scopes)
 
-    async def _foreign(self, token: str, issuer: str | None) -> Principal:
-        if self._oidc is not None and issuer == self._oidc.issuer:
+    async def _foreign(self, token: str, claims: dict[str, Any] | None) -> Principal:
+        if self._oidc is not None and claims and claims.get("iss") == self._oidc.issuer:
             foreigner = await self._oidc.read(token)
-        elif issuer is not None and self._reviews.may_know(token):
+        elif claims and self._reviews.may_know(claims):
             return await self._reviews.read(token)
         elif self._introspection is not None:
             foreigner = await self._introspection.read(token)
