@@ -4,36 +4,21 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Generic, Literal
+from typing import Any, Generic
 
 import structlog
 
 from polyfleet.fleet.objects.group import LabelSelector
 from polyfleet.fleet.objects.kinds import Kind, Object
-from polyfleet.fleet.selectors import matches
+from polyfleet.kube.changes import Change, Subscriber, changes_between
 from polyfleet.kube.compaction import compact
-from polyfleet.kube.indexes import Index, Kept, Order, OrderedIndex
+from polyfleet.kube.lookup import Lookup
 from polyfleet.kube.tombstones import Tombstones
 from polyfleet.kube.versions import version_number
 
-_MOST_LABEL_INDEXES = 64
-# Above this share of changed objects, building an index again beats changing it.
-_REBUILD_SHARE = 4
+__all__ = ["Change", "Store", "Subscriber"]
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Change(Generic[Object]):
-    """What happened to an object. A name used again is a deletion and then an addition."""
-
-    type: Literal["added", "modified", "deleted"]
-    old: Object | None
-    new: Object | None
-
-
-Subscriber = Callable[[Change[Object]], None]
 
 
 class Store(Generic[Object]):
@@ -50,9 +35,7 @@ class Store(Generic[Object]):
         self.revision = 0
         self._objects: dict[str, Object] = {}
         self._uids: dict[str, Object] = {}
-        self._kept: dict[str, Kept[Object]] = {}
-        self._labels: dict[str, Index[Object]] = {}
-        self._serials: OrderedIndex[Object] | None = None
+        self._lookup: Lookup[Object] = Lookup(self._objects)
         self._subscribers: dict[object, Subscriber[Object]] = {}
         self._tombstones = Tombstones()
         self._reached = 0
@@ -83,53 +66,44 @@ class Store(Generic[Object]):
         name: str,
         key: Callable[[Object], Iterable[Hashable]],
         *,
-        order: Order[Object] | None = None,
+        order: Callable[[Object], Any] | None = None,
     ) -> None:
         """Keep an index from now on: `key` names the keys of an object and must be pure.
 
         With `order` the objects of a key are kept sorted by it, then by name. An index of that
         name is kept as it is.
         """
-        if name in self._kept:
-            return
-        kept: Kept[Object] = (
-            OrderedIndex(key, order) if order is not None else Index(key, self._objects)
-        )
-        kept.rebuild(self._objects.values())
-        self._kept[name] = kept
+        self._lookup.add(name, key, order)
 
     def has_index(self, name: str) -> bool:
         """Whether an index of that name is kept."""
-        return name in self._kept
+        return name in self._lookup
 
     def find(self, index: str, key: Hashable) -> Sequence[Object]:
         """Return the objects that have a key in an index.
 
         Of an ordered index this is a live view: slice it, or copy it before an await.
         """
-        return self._kept[index].find(key)
+        return self._lookup.find(index, key)
 
     def names(self, index: str, key: Hashable) -> Sequence[str]:
         """Return the names of the objects that have a key in an index."""
-        return self._kept[index].names(key)
+        return self._lookup.names(index, key)
 
     def by_serial(self, serial: int) -> Object | None:
         """Return the object with that serial; of several the oldest, to which it belongs."""
-        found = self._serial_index().first_from(None, (serial,))
-        return found if found is not None and found.metadata.serial == serial else None
+        return self._lookup.by_serial(serial)
 
     def in_serial_order(self) -> Sequence[Object]:
         """Return the objects that have a serial, lowest first.
 
         It is a live view: slice it, or copy it before an await.
         """
-        return self._serial_index().find(None)
+        return self._lookup.in_serial_order()
 
     def select(self, selector: LabelSelector) -> list[Object]:
         """Return the objects that a label selector matches, in no particular order."""
-        candidates = self._candidates(selector)
-        pool = self._objects.values() if candidates is None else candidates
-        return [item for item in pool if matches(selector, item.metadata.labels)]
+        return self._lookup.select(selector)
 
     @property
     def synced(self) -> bool:
@@ -195,9 +169,9 @@ class Store(Generic[Object]):
         return True
 
     def remove(self, item: Object, *, confirmed: bool) -> bool:
-        """Take note that an object is deleted; False if a newer one has its name already.
+        """Take note that an object is deleted; returns whether one is gone that was here.
 
-        `confirmed` says that the watch tells it. Else (our own deletion was answered) that is
+        One of the same name that came later stays. `confirmed` says that the watch tells it. Else (our own deletion was answered) that is
         remembered, for the watch may still send what happened before.
         """
         name, uid = item.metadata.name, item.metadata.uid
@@ -268,56 +242,38 @@ class Store(Generic[Object]):
         for name, old in self._objects.items():
             new = merged.get(name)
             if new is not old:
-                changes.extend(_changes(old, new))
+                changes += changes_between(old, new)
         changes += [
             Change("added", None, new) for name, new in merged.items() if name not in self._objects
         ]
-        if not changes:
-            return
-        # In place: indexes look objects up in this very dict.
-        self._objects.clear()
-        self._objects.update(merged)
-        self._uids = {item.metadata.uid: item for item in merged.values()}
-        self._keep(changes)
-        self._tell(changes)
+        if changes:
+            # In place: the indexes look objects up in this very dict.
+            self._objects.clear()
+            self._objects.update(merged)
+            self._uids = {item.metadata.uid: item for item in merged.values()}
+            self._changed(changes)
 
     def _put(self, known: Object | None, item: Object) -> None:
         if known is not None and known.metadata.uid != item.metadata.uid:
             del self._uids[known.metadata.uid]
         self._objects[item.metadata.name] = item
         self._uids[item.metadata.uid] = item
-        changes = _changes(known, item)
-        self._keep(changes)
-        self._tell(changes)
+        self._changed(changes_between(known, item))
 
     def _drop(self, known: Object) -> None:
         del self._objects[known.metadata.name]
         del self._uids[known.metadata.uid]
-        changes = _changes(known, None)
-        self._keep(changes)
-        self._tell(changes)
+        self._changed(changes_between(known, None))
 
-    def _keep(self, changes: Sequence[Change[Object]]) -> None:
-        rebuild = len(changes) * _REBUILD_SHARE > len(self._objects) + _MOST_LABEL_INDEXES
-        serials = () if self._serials is None else (self._serials,)
-        for kept in (*serials, *self._kept.values(), *self._labels.values()):
-            try:
-                if rebuild:
-                    kept.rebuild(self._objects.values())
-                else:
-                    for change in changes:
-                        kept.change(change.old, change.new)
-            except Exception:  # noqa: BLE001 - a wrong index must not stop the cache
-                _log.exception("index failed", kind=self.kind.name)
-
-    def _tell(self, changes: Sequence[Change[Object]]) -> None:
+    def _changed(self, changes: Sequence[Change[Object]]) -> None:
         self._snapshot = None
         self.revision += len(changes)
+        self._lookup.change(changes)
         for change in changes:
             for subscriber in tuple(self._subscribers.values()):
                 try:
                     subscriber(change)
-                except Exception:  # noqa: BLE001 - nor must a wrong subscriber
+                except Exception:  # noqa: BLE001 - a wrong one must not stop the cache
                     _log.exception("subscriber failed", kind=self.kind.name)
         self._wake()
 
@@ -336,52 +292,6 @@ class Store(Generic[Object]):
         known = self._objects.get(name)
         return known is not None and _version(known) >= wanted
 
-    def _serial_index(self) -> OrderedIndex[Object]:
-        if self._serials is None:
-            self._serials = OrderedIndex(_has_serial, _serial_order)
-            self._serials.rebuild(self._objects.values())
-        return self._serials
-
-    def _candidates(self, selector: LabelSelector) -> list[Object] | None:
-        """Return the objects that the narrowest indexed part of a selector leaves; None is all."""
-        best: list[tuple[Index[Object], str]] | None = None
-        fewest = len(self._objects)
-        wanted: list[tuple[str, tuple[str, ...]]] = [
-            (key, (value,)) for key, value in selector.match_labels.items()
-        ]
-        wanted += [
-            (part.key, part.values) for part in selector.match_expressions if part.operator == "In"
-        ]
-        for key, values in wanted:
-            index = self._label_index(key)
-            if index is None:
-                continue
-            distinct = set(values)
-            count = sum(index.count(value) for value in distinct)
-            if count <= fewest:
-                best, fewest = [(index, value) for value in distinct], count
-        if best is None:
-            return None
-        return [item for index, value in best for item in index.find(value)]
-
-    def _label_index(self, key: str) -> Index[Object] | None:
-        index = self._labels.get(key)
-        if index is None and len(self._labels) < _MOST_LABEL_INDEXES:
-            index = Index(lambda item: _label_keys(item, key), self._objects)
-            index.rebuild(self._objects.values())
-            self._labels[key] = index
-        return index
-
-
-def _changes(old: Object | None, new: Object | None) -> list[Change[Object]]:
-    if old is None:
-        return [Change("added", None, new)]
-    if new is None:
-        return [Change("deleted", old, None)]
-    if old.metadata.uid == new.metadata.uid:
-        return [Change("modified", old, new)]
-    return [Change("deleted", old, None), Change("added", None, new)]
-
 
 def _same_version(one: Object, other: Object) -> bool:
     return (
@@ -392,18 +302,3 @@ def _same_version(one: Object, other: Object) -> bool:
 
 def _version(item: Object) -> int:
     return version_number(item.metadata.resource_version)
-
-
-def _has_serial(item: Object) -> tuple[None, ...]:
-    return () if item.metadata.serial is None else (None,)
-
-
-def _serial_order(item: Object) -> tuple[int | None, str, str, str]:
-    # A serial that was claimed twice belongs to the older object: it comes first.
-    metadata = item.metadata
-    return (metadata.serial, metadata.creation_timestamp, item.spec.created_at, metadata.uid)
-
-
-def _label_keys(item: Object, key: str) -> tuple[str, ...]:
-    value = item.metadata.labels.get(key)
-    return () if value is None else (value,)

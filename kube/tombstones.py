@@ -36,7 +36,9 @@ class Tombstones:
     def add(self, name: str, uid: str, version: int) -> None:
         """Remember that the bearer of a name was deleted, last seen at a version."""
         now = time.monotonic()
-        self._by_name.pop(name, None)
+        former = self._by_name.pop(name, None)
+        if former is not None and former.version > version:
+            uid, version = former.uid, former.version
         self._by_name[name] = _Tombstone(uid, version, now)
         # A dict keeps the order of insertion, so the oldest come first.
         for old, stone in list(islice(self._by_name.items(), 2)):
