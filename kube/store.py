@@ -171,8 +171,9 @@ class Store(Generic[Object]):
     def remove(self, item: Object, *, confirmed: bool) -> bool:
         """Take note that an object is deleted; returns whether one is gone that was here.
 
-        One of the same name that came later stays. `confirmed` says that the watch tells it. Else (our own deletion was answered) that is
-        remembered, for the watch may still send what happened before.
+        One of the same name that came later stays. `confirmed` says that the watch tells it; else
+        our own deletion was answered, and it is remembered, for the watch may still send what
+        happened before.
         """
         name, uid = item.metadata.name, item.metadata.uid
         known = self._objects.get(name)
