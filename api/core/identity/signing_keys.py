@@ -171,6 +171,8 @@ class SigningKeys(AbstractAsyncContextManager["SigningKeys"]):
         """Sign with a new key from now on; what the current key signed still holds.
 
         What the key before that signed does not: rotate no more often than links and tokens live.
+        Other replicas learn of the new key from the first token that names it, or within a
+        minute; until then they refuse links made with it.
         """
         document = await self._client.get_document(SECRETS, SECRET_NAME)
         data = document.get("data") or {}
