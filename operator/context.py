@@ -1,0 +1,54 @@
+"""What every controller works with."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from polyfleet.fleet.objects.kinds import AnyObject, Kind, Object
+from polyfleet.kube.cache import Cache
+from polyfleet.kube.client import Client
+from polyfleet.kube.events import EventRecorder
+from polyfleet.kube.serials import SerialAllocator
+from polyfleet.kube.writer import Writer
+from polyfleet.operator.limiter import Limiter
+from polyfleet.operator.reconcile.verdict import Notice
+from polyfleet.operator.settings import Settings
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Context:
+    """The operator's settings, its view of the cluster, and its ways to write."""
+
+    settings: Settings
+    client: Client
+    cache: Cache
+    writer: Writer
+    serials: SerialAllocator
+    events: EventRecorder
+    limiter: Limiter
+    clock: Callable[[], datetime] = field(default=_now)
+
+    def tell(self, item: AnyObject, *notices: Notice) -> None:
+        """Show people what happened to an object."""
+        for notice in notices:
+            self.events.event(item, notice.type, notice.reason, notice.message)
+
+    async def write(
+        self,
+        kind: Kind[Object],
+        item: Object,
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        status: Mapping[str, Any] | None = None,
+    ) -> Object:
+        """Write what is given, checked by the object's version; return the object as it is then."""
+        if metadata is not None:
+            item = await self.writer.patch(kind, item, metadata)
+        if status is not None:
+            item = await self.writer.patch(kind, item, status, subresource="status")
+        return item

@@ -1,0 +1,77 @@
+"""Keeps the status of applications, and takes what belongs to a deleted one away."""
+
+from contextlib import suppress
+
+from polyfleet.fleet.instants import timestamp
+from polyfleet.fleet.names import object_name
+from polyfleet.fleet.objects.application import Application
+from polyfleet.fleet.objects.kinds import APPLICATIONS
+from polyfleet.fleet.objects.metadata import FINALIZER
+from polyfleet.kube.errors import AlreadyExists
+from polyfleet.operator.context import Context
+from polyfleet.operator.controllers.sweep import sweep_children
+from polyfleet.operator.indexes import APPLICATION, WIRE_NAME
+from polyfleet.operator.reconcile.adoption import metadata_patch, older_claimant, release_patch
+from polyfleet.operator.reconcile.applications import ApplicationFacts, deletion_waits, judge
+from polyfleet.operator.reconcile.verdict import Notice
+
+_SWEEP_SECONDS = 0.5
+
+
+async def reconcile(context: Context, name: str) -> float | None:
+    """Bring the application's finalizer and status up to date; sweep a deleted one."""
+    application = context.cache.applications.get(name)
+    if application is None:
+        return None
+    metadata = metadata_patch(application.metadata, finalizer=True)
+    application = await context.write(APPLICATIONS, application, metadata=metadata)
+    facts = _facts(context, application)
+    status = judge(facts, context.clock()).status
+    application = await context.write(APPLICATIONS, application, status=status)
+    if application.metadata.terminating and not deletion_waits(facts):
+        return await _sweep(context, application)
+    return None
+
+
+async def ensure_default(context: Context, name: str) -> None:
+    """Make the default application if there is none of that name."""
+    if context.cache.applications.find(WIRE_NAME, name):
+        return
+    spec = {"name": name, "createdAt": timestamp(context.clock())}
+    with suppress(AlreadyExists):
+        await context.writer.create(
+            APPLICATIONS, object_name("Application", "", name), spec, finalizers=[FINALIZER]
+        )
+
+
+def _facts(context: Context, application: Application) -> ApplicationFacts:
+    cache, name = context.cache, application.spec.name
+
+    def user_uid(user_name: str) -> str | None:
+        users = cache.users.find(WIRE_NAME, user_name)
+        oldest = min(users, key=lambda user: user.metadata.creation_timestamp, default=None)
+        return None if oldest is None else oldest.metadata.uid
+
+    return ApplicationFacts(
+        application=application,
+        devices=len(cache.devices.names(APPLICATION, name)),
+        groups=len(cache.groups.names(APPLICATION, name)),
+        packages=len(cache.packages.names(APPLICATION, name)),
+        user_uid=user_uid,
+        older=older_claimant(application, cache.applications.find(WIRE_NAME, name)),
+        is_default=name == context.settings.default_application,
+    )
+
+
+async def _sweep(context: Context, application: Application) -> float | None:
+    release = release_patch(application.metadata)
+    if release is None:
+        return None
+    name = application.spec.name
+    if len(context.cache.applications.find(WIRE_NAME, name)) == 1:
+        left = await sweep_children(context, name)
+        if left:
+            return _SWEEP_SECONDS
+    await context.write(APPLICATIONS, application, metadata=release)
+    context.tell(application, Notice("ApplicationSwept", "all that belonged to it is deleted"))
+    return None

@@ -1,0 +1,61 @@
+"""Lets approved devices in, warns of replaced keys, and drops questions nobody asks any more."""
+
+from contextlib import suppress
+from datetime import timedelta
+
+from polyfleet.fleet.objects.enrollment import Enrollment
+from polyfleet.fleet.objects.kinds import ENROLLMENTS
+from polyfleet.kube.devices import find_device
+from polyfleet.kube.enrollment import accept
+from polyfleet.kube.errors import NotFound
+from polyfleet.operator.context import Context
+from polyfleet.operator.indexes import application_present
+from polyfleet.operator.reconcile.adoption import metadata_patch
+from polyfleet.operator.reconcile.enrollments import (
+    EnrollmentFacts,
+    Step,
+    condition_patch,
+    next_step,
+)
+from polyfleet.operator.reconcile.verdict import Notice
+
+
+async def reconcile(context: Context, name: str) -> float | None:
+    """Do what is due about an Enrollment; return when to look again."""
+    enrollment = context.cache.enrollments.get(name)
+    if enrollment is None or enrollment.metadata.terminating:
+        return None
+    facts = _facts(context, enrollment)
+    step, again = next_step(facts, context.clock())
+    if step is Step.ACCEPT:
+        await _accept(context, enrollment)
+        return None
+    if step is Step.EXPIRE:
+        # Checked by version: a device that has just asked again is not dropped.
+        with suppress(NotFound):
+            await context.writer.delete(ENROLLMENTS, enrollment)
+        return None
+    metadata = metadata_patch(enrollment.metadata, application=enrollment.spec.application)
+    status = condition_patch(facts, context.clock())
+    if metadata is not None or status is not None:
+        await context.limiter.acquire()
+        await context.write(ENROLLMENTS, enrollment, metadata=metadata, status=status)
+    return again
+
+
+async def _accept(context: Context, enrollment: Enrollment) -> None:
+    device = await accept(
+        context.writer, context.cache, context.serials, enrollment, context.clock()
+    )
+    message = f"device {enrollment.spec.device_id} was let in"
+    context.tell(device, Notice("EnrollmentApproved", message))
+
+
+def _facts(context: Context, enrollment: Enrollment) -> EnrollmentFacts:
+    spec = enrollment.spec
+    return EnrollmentFacts(
+        enrollment=enrollment,
+        device=find_device(context.cache.devices, spec.application, spec.device_id),
+        application_present=application_present(context.cache, spec.application),
+        lifetime=timedelta(seconds=context.settings.enrollment_lifetime),
+    )

@@ -1,0 +1,163 @@
+"""Runs kopf in a thread and an event loop of its own: it cancels foreign tasks when it ends."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any, Self
+
+import aiohttp
+import kopf
+import structlog
+
+from polyfleet.kube.configuration import Connection
+from polyfleet.operator.feed import (
+    APPLICATION_KEY,
+    GROUP_KEY,
+    PACKAGE_KEY,
+    ROLLOUT_KEY,
+    USER_KEY,
+)
+from polyfleet.operator.handlers import application, device_group, package, rollout, user
+from polyfleet.operator.handlers.registration import Wake
+from polyfleet.operator.handlers.storage import ObservedGeneration
+from polyfleet.operator.queue import Key
+
+_WATCHES = 5
+_PARALLEL = 4
+_STOP_SECONDS = 10.0
+
+_log = structlog.get_logger(__name__)
+
+WakeKey = Callable[[Key, str], Awaitable[None]]
+
+
+class KopfThread:
+    """kopf, watching the kinds with few objects for as long as it is entered.
+
+    `wake` is called in the loop that enters it.
+    """
+
+    def __init__(self, connection: Connection, namespace: str, wake: WakeKey) -> None:
+        self._connection = connection
+        self._namespace = namespace
+        self._wake = wake
+        self._stop = threading.Event()
+        self._ready = threading.Event()
+        self._ended = asyncio.Event()
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="kopf", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._stop.set()
+        await asyncio.to_thread(self._thread.join, _STOP_SECONDS)
+        if self._thread.is_alive():
+            _log.warning("kopf did not stop", seconds=_STOP_SECONDS)
+
+    @property
+    def ready(self) -> bool:
+        """Whether its watches have begun."""
+        return self._ready.is_set()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self._thread.is_alive()
+
+    async def wait_ended(self) -> None:
+        """Wait until it has ended; raises what ended it."""
+        await self._ended.wait()
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._operate())
+        except BaseException as error:  # noqa: BLE001 - told to the main loop
+            self._error = error
+        finally:
+            loop = self._loop
+            if loop is not None and not loop.is_closed():
+                loop.call_soon_threadsafe(self._ended.set)
+
+    async def _operate(self) -> None:
+        async with self._session() as session:
+            await kopf.operator(
+                registry=self._registry(session),
+                settings=kopf_settings(),
+                namespace=self._namespace,
+                standalone=True,
+                stop_flag=self._stop,
+                ready_flag=self._ready,
+            )
+
+    def _registry(self, session: aiohttp.ClientSession) -> kopf.OperatorRegistry:
+        registry = kopf.OperatorRegistry()
+
+        async def login(**_: Any) -> kopf.AiohttpSession:
+            return kopf.AiohttpSession(
+                server=self._connection.host,
+                default_namespace=self._namespace,
+                aiohttp_session=session,
+            )
+
+        kopf.on.login(registry=registry)(login)
+        application.register(registry, self._waker(APPLICATION_KEY))
+        device_group.register(registry, self._waker(GROUP_KEY))
+        package.register(registry, self._waker(PACKAGE_KEY))
+        rollout.register(registry, self._waker(ROLLOUT_KEY))
+        user.register(registry, self._waker(USER_KEY))
+        return registry
+
+    def _waker(self, controller: str) -> Wake:
+        async def wake(name: str, resource_version: str) -> None:
+            if self._loop is None:
+                return
+            waking = self._wake(Key(controller, name), resource_version)
+            future = asyncio.run_coroutine_threadsafe(_as_coroutine(waking), self._loop)
+            await asyncio.wrap_future(future)
+
+        return wake
+
+    def _session(self) -> aiohttp.ClientSession:
+        source = self._connection.token
+
+        async def authenticate(
+            request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+        ) -> aiohttp.ClientResponse:
+            if source is not None:
+                request.headers["Authorization"] = f"Bearer {await source.token()}"
+            response = await handler(request)
+            if response.status == 401 and source is not None:  # noqa: PLR2004 - Unauthorized
+                source.invalidate()
+            return response
+
+        connector = aiohttp.TCPConnector(
+            limit=_WATCHES + _PARALLEL, ssl=self._connection.ssl or True
+        )
+        return aiohttp.ClientSession(connector=connector, middlewares=(authenticate,))
+
+
+def kopf_settings() -> kopf.OperatorSettings:
+    """Return kopf's settings: no annotations, no events, no finalizers, bounded requests."""
+    settings = kopf.OperatorSettings()
+    settings.watching.chunk_size = 500
+    settings.queueing.idle_timeout = 0.05
+    settings.persistence.diffbase_storage = ObservedGeneration()
+    # The finalizer that we set ourselves must not be kopf's: it would take it away.
+    settings.persistence.finalizer = "polyfleet.dev/kopf"
+    settings.scanning.disabled = True
+    settings.peering.standalone = True
+    settings.posting.enabled = False
+    settings.networking.request_timeout = 30
+    settings.networking.connect_timeout = 5
+    return settings
+
+
+async def _as_coroutine(waking: Awaitable[None]) -> None:
+    await waking

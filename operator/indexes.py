@@ -1,0 +1,140 @@
+"""What the operator looks objects up by, beside their names."""
+
+from collections.abc import Iterator
+
+from polyfleet.fleet import membership
+from polyfleet.fleet.objects.application import Application
+from polyfleet.fleet.objects.device import Device
+from polyfleet.fleet.objects.enrollment import Enrollment
+from polyfleet.fleet.objects.group import DeviceGroup
+from polyfleet.fleet.objects.metadata import GROUP_LABEL_PREFIX
+from polyfleet.fleet.objects.package import Package
+from polyfleet.fleet.objects.rollout import Rollout
+from polyfleet.fleet.objects.user import User
+from polyfleet.fleet.serials import Numbered
+from polyfleet.kube.cache import Cache
+from polyfleet.kube.devices import index_identities
+
+APPLICATION = "operator application"
+WIRE_NAME = "operator wire name"
+SERIAL = "operator serial"
+PIN = "operator pin"
+GROUP = "operator group"
+MEMBERSHIP = "operator membership"
+PACKAGE = "operator package"
+SELECTS = "operator selects"
+
+MembershipKey = tuple[str, str, str, str]
+"""Group name, incarnation, state and change: what a group label says."""
+
+
+def add_indexes(cache: Cache) -> None:
+    """Have the cache keep all of the operator's indexes."""
+    cache.applications.add_index(WIRE_NAME, _application_name)
+    devices = cache.devices
+    devices.add_index(APPLICATION, _device_application)
+    index_identities(devices)
+    devices.add_index(SERIAL, _serial)
+    devices.add_index(PIN, _pin)
+    devices.add_index(GROUP, label_groups)
+    devices.add_index(MEMBERSHIP, _memberships)
+    groups = cache.groups
+    groups.add_index(APPLICATION, _group_application)
+    groups.add_index(WIRE_NAME, group_wire_name)
+    groups.add_index(SERIAL, _serial)
+    groups.add_index(PACKAGE, _group_packages)
+    groups.add_index(SELECTS, _selecting)
+    cache.packages.add_index(APPLICATION, _package_application)
+    cache.packages.add_index(SERIAL, _serial)
+    cache.rollouts.add_index(APPLICATION, _rollout_application)
+    cache.rollouts.add_index(PACKAGE, _rollout_package)
+    cache.rollouts.add_index(GROUP, _rollout_groups)
+    cache.enrollments.add_index(APPLICATION, _enrollment_application)
+    cache.enrollments.add_index(WIRE_NAME, enrollment_wire_name)
+    cache.users.add_index(WIRE_NAME, _user_name)
+    cache.users.add_index(SERIAL, _serial)
+
+
+def application_present(cache: Cache, name: str) -> bool:
+    """Say whether there is an application of that name that is not being deleted."""
+    found = cache.applications.find(WIRE_NAME, name)
+    return any(not application.metadata.terminating for application in found)
+
+
+def label_groups(device: Device) -> Iterator[str]:
+    """Yield the names of the groups that a device carries a label of, whatever its value."""
+    for key in device.metadata.labels:
+        if key.startswith(GROUP_LABEL_PREFIX):
+            yield key.removeprefix(GROUP_LABEL_PREFIX)
+
+
+def enrollment_wire_name(enrollment: Enrollment) -> tuple[tuple[str, str]]:
+    """Return the key of the device that asks."""
+    return ((enrollment.spec.application, enrollment.spec.device_id),)
+
+
+def group_wire_name(group: DeviceGroup) -> tuple[tuple[str, str]]:
+    """Return the key by which the APIs know a group."""
+    return ((group.spec.application, group.spec.name),)
+
+
+def _memberships(device: Device) -> Iterator[MembershipKey]:
+    for key, value in device.metadata.labels.items():
+        if not key.startswith(GROUP_LABEL_PREFIX):
+            continue
+        found = membership.parse_value(value)
+        if found is not None:
+            group = key.removeprefix(GROUP_LABEL_PREFIX)
+            yield group, found.incarnation, found.state, found.change
+
+
+def _application_name(application: Application) -> tuple[str]:
+    return (application.spec.name,)
+
+
+def _device_application(device: Device) -> tuple[str]:
+    return (device.spec.application,)
+
+
+def _group_application(group: DeviceGroup) -> tuple[str]:
+    return (group.spec.application,)
+
+
+def _package_application(package: Package) -> tuple[str]:
+    return (package.spec.application,)
+
+
+def _rollout_application(rollout: Rollout) -> tuple[str]:
+    return (rollout.spec.application,)
+
+
+def _enrollment_application(enrollment: Enrollment) -> tuple[str]:
+    return (enrollment.spec.application,)
+
+
+def _pin(device: Device) -> tuple[str, ...]:
+    return (device.spec.pin,) if device.spec.pin else ()
+
+
+def _group_packages(group: DeviceGroup) -> tuple[str, ...]:
+    return group.spec.packages
+
+
+def _selecting(group: DeviceGroup) -> tuple[str, ...]:
+    return (group.spec.application,) if group.spec.selector is not None else ()
+
+
+def _rollout_package(rollout: Rollout) -> tuple[str]:
+    return (rollout.spec.package,)
+
+
+def _rollout_groups(rollout: Rollout) -> tuple[str, ...]:
+    return rollout.spec.targets.groups
+
+
+def _user_name(user: User) -> tuple[str]:
+    return (user.spec.name,)
+
+
+def _serial(item: Numbered) -> tuple[int, ...]:
+    return () if item.metadata.serial is None else (item.metadata.serial,)

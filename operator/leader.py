@@ -1,0 +1,138 @@
+"""What the one active replica does: looks at everything once, then at what changes."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
+from typing import Any
+
+import structlog
+
+from polyfleet.fleet.objects.device import Device
+from polyfleet.kube.store import Store
+from polyfleet.operator.context import Context
+from polyfleet.operator.controllers import (
+    applications,
+    devices,
+    enrollments,
+    expiry,
+    groups,
+    packages,
+    rollouts,
+    users,
+)
+from polyfleet.operator.feed import (
+    APPLICATION_KEY,
+    COMMAND_KEY,
+    DEFAULT_KEY,
+    DEVICE_KEY,
+    ENROLLMENT_KEY,
+    GROUP_KEY,
+    MEMBERS_KEY,
+    PACKAGE_KEY,
+    ROLLOUT_KEY,
+    TOKEN_KEY,
+    USER_KEY,
+    Feed,
+)
+from polyfleet.operator.metrics import QueueMetrics
+from polyfleet.operator.queue import Key, WorkQueue
+
+# Counts of many objects are written at most this often, in seconds.
+SPACING = {APPLICATION_KEY: 1.0, GROUP_KEY: 0.5, PACKAGE_KEY: 0.5, MEMBERS_KEY: 2.0}
+
+_SLICE = 200
+_KNOWN_SECONDS = 10.0
+
+Reconcile = Callable[[Context, str], Awaitable[float | None]]
+
+CONTROLLERS: Mapping[str, Reconcile] = {
+    APPLICATION_KEY: applications.reconcile,
+    COMMAND_KEY: expiry.reconcile_command,
+    DEFAULT_KEY: applications.ensure_default,
+    DEVICE_KEY: devices.reconcile,
+    ENROLLMENT_KEY: enrollments.reconcile,
+    GROUP_KEY: groups.reconcile,
+    PACKAGE_KEY: packages.reconcile,
+    ROLLOUT_KEY: rollouts.reconcile,
+    TOKEN_KEY: expiry.reconcile_token,
+    USER_KEY: users.reconcile,
+}
+
+_log = structlog.get_logger(__name__)
+
+
+class Leader:
+    """Runs the controllers over a filled cache."""
+
+    def __init__(self, context: Context, metrics: QueueMetrics) -> None:
+        self._context = context
+        self.queue = WorkQueue(
+            self._handle,
+            workers=context.settings.operator_workers,
+            spacing=SPACING,
+            metrics=metrics,
+        )
+        self._feed = Feed(context.cache, context.settings, self.queue.add, context.clock)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        self._feed.subscribe()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self.queue.run(), name="queue")
+                tasks.create_task(self._look_at_everything(), name="first look")
+        finally:
+            self._feed.unsubscribe()
+
+    async def wake(self, key: Key, resource_version: str) -> None:
+        """Look at an object that somebody saw at a version, once the cache has seen it too."""
+        stores: dict[str, Store[Any]] = {
+            APPLICATION_KEY: self._context.cache.applications,
+            GROUP_KEY: self._context.cache.groups,
+            PACKAGE_KEY: self._context.cache.packages,
+            ROLLOUT_KEY: self._context.cache.rollouts,
+            USER_KEY: self._context.cache.users,
+        }
+        store = stores[key.controller]
+        # After that time the cache is stuck; it will tell of the object itself when it goes on.
+        with suppress(ValueError):
+            await store.wait_for_version(key.name, resource_version, _KNOWN_SECONDS)
+        self.queue.add(key)
+
+    async def _handle(self, key: Key) -> float | None:
+        if key.controller == MEMBERS_KEY:
+            await self._look_at_devices(self._feed.members_of(key.name))
+            return None
+        return await CONTROLLERS[key.controller](self._context, key.name)
+
+    async def _look_at_everything(self) -> None:
+        cache = self._context.cache
+        self.queue.add(Key(DEFAULT_KEY, self._context.settings.default_application))
+        stores: tuple[tuple[str, Store[Any]], ...] = (
+            (APPLICATION_KEY, cache.applications),
+            (USER_KEY, cache.users),
+            (PACKAGE_KEY, cache.packages),
+            (GROUP_KEY, cache.groups),
+            (ROLLOUT_KEY, cache.rollouts),
+            (ENROLLMENT_KEY, cache.enrollments),
+            (COMMAND_KEY, cache.commands),
+            (TOKEN_KEY, cache.access_tokens),
+        )
+        for controller, store in stores:
+            # The older first: serials are to follow the order of creation.
+            for item in sorted(store.values(), key=lambda item: item.metadata.creation_timestamp):
+                self.queue.add(Key(controller, item.metadata.name))
+            await asyncio.sleep(0)
+        await self._look_at_devices(
+            sorted(cache.devices.values(), key=lambda item: item.metadata.creation_timestamp)
+        )
+        _log.info("looked at everything", devices=len(cache.devices), waiting=len(self.queue))
+
+    async def _look_at_devices(self, found: Iterable[Device]) -> None:
+        for number, device in enumerate(list(found), start=1):
+            # As it is now: it may have changed while others had their turn.
+            current = self._context.cache.devices.get(device.metadata.name)
+            if current is not None:
+                self._feed.device_if_needed(current)
+            if number % _SLICE == 0:
+                await asyncio.sleep(0)

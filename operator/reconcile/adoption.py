@@ -1,0 +1,89 @@
+"""What every object gets that somebody made by hand: a serial, its labels, the finalizer."""
+
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from typing import Any, NamedTuple
+
+from polyfleet.fleet.names import application_label
+from polyfleet.fleet.objects.metadata import APPLICATION_LABEL, FINALIZER, SERIAL_LABEL, ObjectMeta
+from polyfleet.fleet.serials import Numbered, renumbered
+
+
+class SerialNeed(Enum):
+    """What is to happen about an object's serial."""
+
+    KEEP = "keep"
+    RESTORE = "restore"
+    DRAW = "draw"
+
+
+def serial_need(
+    item: Numbered, remembered: int | None, claimants: Iterable[Numbered], *, free: bool
+) -> SerialNeed:
+    """Decide about an object's serial.
+
+    `claimants` are the objects that carry the same one; `remembered` is what the status says, and
+    `free` whether nobody carries that.
+    """
+    if item.metadata.serial is None:
+        return SerialNeed.RESTORE if remembered is not None and free else SerialNeed.DRAW
+    losers = {loser.metadata.uid for loser in renumbered(claimants)}
+    return SerialNeed.DRAW if item.metadata.uid in losers else SerialNeed.KEEP
+
+
+def label_changes(metadata: ObjectMeta, wanted: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Return those of the wanted labels that are not there yet; None takes one away."""
+    return {key: value for key, value in wanted.items() if metadata.labels.get(key) != value}
+
+
+def metadata_patch(
+    metadata: ObjectMeta,
+    *,
+    application: str | None = None,
+    serial: int | None = None,
+    finalizer: bool = False,
+    labels: Mapping[str, str | None] | None = None,
+) -> dict[str, Any] | None:
+    """Return the merge patch for the metadata; None if all is there.
+
+    A serial of None leaves the one that is there.
+    """
+    wanted = dict(labels or {})
+    if application is not None:
+        wanted[APPLICATION_LABEL] = application_label(application)
+    if serial is not None:
+        wanted[SERIAL_LABEL] = str(serial)
+    changed: dict[str, Any] = {}
+    if changes := label_changes(metadata, wanted):
+        changed["labels"] = changes
+    if finalizer and FINALIZER not in metadata.finalizers and not metadata.terminating:
+        changed["finalizers"] = [*metadata.finalizers, FINALIZER]
+    return {"metadata": changed} if changed else None
+
+
+def release_patch(metadata: ObjectMeta) -> dict[str, Any] | None:
+    """Return the merge patch that lets a deleted object go; None if we do not hold it."""
+    if FINALIZER not in metadata.finalizers:
+        return None
+    others = [name for name in metadata.finalizers if name != FINALIZER]
+    return {"metadata": {"finalizers": others or None}}
+
+
+class Named(NamedTuple):
+    """What tells the older of two objects: the server's time first, that nobody can set."""
+
+    creation_timestamp: str
+    created_at: str
+    name: str
+
+
+def older_claimant(item: Numbered, others: Iterable[Numbered]) -> str | None:
+    """Return the name of the oldest other object, if one is older; both claim one wire name."""
+    mine = _age(item)
+    older = [age for other in others if other is not item and (age := _age(other)) < mine]
+    return min(older).name if older else None
+
+
+def _age(item: Numbered) -> Named:
+    meta = item.metadata
+    return Named(meta.creation_timestamp, item.spec.created_at, meta.name)

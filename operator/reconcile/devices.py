@@ -1,0 +1,118 @@
+"""Device: labels that people set by hand, and what they should know about their devices."""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any
+
+from polyfleet.fleet import membership
+from polyfleet.fleet.attributes import mirrored_labels
+from polyfleet.fleet.instants import microseconds
+from polyfleet.fleet.names import application_label
+from polyfleet.fleet.objects.device import Device
+from polyfleet.fleet.objects.group import DeviceGroup
+from polyfleet.fleet.objects.metadata import APPLICATION_LABEL, GROUP_LABEL_PREFIX
+from polyfleet.operator.reconcile.conditions import Wanted, condition_list, enumerated, holds
+
+GROUP_CONFLICT = "GroupConflict"
+UNIQUE = "Unique"
+
+FindGroup = Callable[[str], DeviceGroup | None]
+
+
+def wanted_labels(
+    device: Device, find_group: FindGroup, attribute_names: Iterable[str], now: datetime
+) -> dict[str, str | None]:
+    """Return the label changes that the device needs beside its serial."""
+    changes: dict[str, str | None] = {}
+    application = application_label(device.spec.application)
+    if device.metadata.labels.get(APPLICATION_LABEL) != application:
+        changes[APPLICATION_LABEL] = application
+    names = tuple(attribute_names)
+    if names:
+        changes.update(mirrored_labels(device, names))
+    changes.update(_rewritten(device, find_group, now))
+    return changes
+
+
+def _rewritten(device: Device, find_group: FindGroup, now: datetime) -> dict[str, str | None]:
+    """Return proper values for group labels whose value somebody set by hand."""
+    changes: dict[str, str | None] = {}
+    for key, value in device.metadata.labels.items():
+        if not key.startswith(GROUP_LABEL_PREFIX) or membership.parse_value(value) is not None:
+            continue
+        group = find_group(key.removeprefix(GROUP_LABEL_PREFIX))
+        if group is not None and _may_join(device, group):
+            changes[key] = membership.member_value(group, microseconds(now))
+    return changes
+
+
+def _may_join(device: Device, group: DeviceGroup) -> bool:
+    return (
+        group.spec.application == device.spec.application
+        and not group.metadata.terminating
+        and bool(group.metadata.uid)
+    )
+
+
+def stale_groups(device: Device, find_group: FindGroup) -> list[str]:
+    """Return the groups that the device is labelled for in an incarnation that is not known.
+
+    The cache may be behind: ask the API server before a label is taken away.
+    """
+    stale = []
+    for key, value in device.metadata.labels.items():
+        if not key.startswith(GROUP_LABEL_PREFIX):
+            continue
+        found = membership.parse_value(value)
+        if found is None:
+            continue
+        group = find_group(key.removeprefix(GROUP_LABEL_PREFIX))
+        if group is None or membership.incarnation(group.metadata.uid) != found.incarnation:
+            stale.append(key.removeprefix(GROUP_LABEL_PREFIX))
+    return stale
+
+
+def equal_groups(device: Device, groups: Iterable[DeviceGroup]) -> tuple[DeviceGroup, ...]:
+    """Return the groups of the device that share the lowest priority, if there are several."""
+    mine = membership.groups_of(device, groups)
+    first = tuple(group for group in mine if group.spec.priority == mine[0].spec.priority)
+    return first if len(first) > 1 else ()
+
+
+def condition_patch(
+    device: Device, *, older: str | None, equal: tuple[DeviceGroup, ...], now: datetime
+) -> dict[str, Any] | None:
+    """Return the status patch for what people should know; None if nothing has to be written.
+
+    A condition that never held is not written at all: a device is whole without its status.
+    """
+    wanted = []
+    if older is not None or holds(device, UNIQUE) is False:
+        wanted.append(_unique(older))
+    if equal or holds(device, GROUP_CONFLICT):
+        wanted.append(_conflict(equal))
+    conditions = condition_list(device, wanted, now)
+    if conditions is None:
+        return None
+    status: dict[str, Any] = {
+        "conditions": conditions,
+        "observedGeneration": device.metadata.generation,
+    }
+    if device.metadata.serial is not None:
+        status["serial"] = device.metadata.serial
+    return {"status": status}
+
+
+def _unique(older: str | None) -> Wanted:
+    if older is None:
+        return Wanted(UNIQUE, True, "OnlyOne", "")
+    return Wanted(UNIQUE, False, "DuplicateId", f"the older device {older} has the same id")
+
+
+def _conflict(equal: tuple[DeviceGroup, ...]) -> Wanted:
+    if not equal:
+        return Wanted(GROUP_CONFLICT, False, "NoConflict", "")
+    names = enumerated([group.metadata.name for group in equal])
+    active = equal[0].metadata.name
+    message = f"groups {names} have priority {equal[0].spec.priority}; {active} is active"
+    return Wanted(GROUP_CONFLICT, True, "EqualPriority", message)

@@ -1,0 +1,86 @@
+"""Package: who uses it, and whether it may go."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from polyfleet.fleet.objects.package import Package
+from polyfleet.operator.reconcile.conditions import (
+    Wanted,
+    enumerated,
+    has_reason,
+    plain_fields,
+    status_patch,
+)
+from polyfleet.operator.reconcile.verdict import Notice, Verdict
+
+READY = "Ready"
+DELETABLE = "Deletable"
+IN_USE = "InUse"
+
+
+@dataclass(frozen=True)
+class PackageUsers:
+    """The names of what names a package."""
+
+    groups: tuple[str, ...] = ()
+    pinned_devices: tuple[str, ...] = ()
+    rollouts: tuple[str, ...] = ()
+
+    @property
+    def any(self) -> bool:
+        """Whether somebody uses the package."""
+        return bool(self.groups or self.pinned_devices or self.rollouts)
+
+    def __str__(self) -> str:
+        parts = (
+            ("groups", self.groups),
+            ("pinned devices", self.pinned_devices),
+            ("rollouts", self.rollouts),
+        )
+        return "; ".join(f"{what}: {enumerated(names)}" for what, names in parts if names)
+
+
+@dataclass(frozen=True)
+class PackageFacts:
+    """What a package is judged by."""
+
+    package: Package
+    users: PackageUsers
+    application_present: bool = True
+    serial: int | None = None
+
+
+def judge(facts: PackageFacts, now: datetime) -> Verdict:
+    """Return what the package's status should say, and a word if its deletion has to wait."""
+    package, users = facts.package, facts.users
+    fields = plain_fields({"assigned": len(users.groups), "serial": facts.serial})
+    status = status_patch(package, [_ready(facts), _deletable(users)], now, **fields)
+    notices: tuple[Notice, ...] = ()
+    if package.metadata.terminating and users.any and status is not None:
+        notices = (Notice("PackageInUse", f"its deletion waits for {users}", "Warning"),)
+    return Verdict(status=status, notices=notices)
+
+
+def may_go(package: Package, users: PackageUsers) -> bool:
+    """Say whether a deleted package may be let go."""
+    return package.metadata.terminating and not users.any
+
+
+def waits(package: Package) -> bool:
+    """Say whether people were told that somebody uses the package."""
+    return has_reason(package, DELETABLE, IN_USE)
+
+
+def _ready(facts: PackageFacts) -> Wanted:
+    if not facts.application_present:
+        name = facts.package.spec.application
+        return Wanted(READY, False, "ApplicationMissing", f"there is no application {name}")
+    if facts.package.spec.artifact is None:
+        return Wanted(READY, False, "ArtifactMissing", "there is nothing to install")
+    return Wanted(READY, True, "Reconciled", "")
+
+
+def _deletable(users: PackageUsers) -> Wanted:
+    if users.any:
+        return Wanted(DELETABLE, False, IN_USE, f"used by {users}")
+    return Wanted(DELETABLE, True, "Unused", "")

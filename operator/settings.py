@@ -1,0 +1,65 @@
+"""Settings of the operator, read from the environment: `POLYFLEET_<NAME>`."""
+
+import socket
+import uuid
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+_DAY = 86_400.0
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def _identity() -> str:
+    return f"{socket.gethostname()}_{uuid.uuid4()}"
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+
+
+class Settings(BaseSettings):
+    """All settings of one operator process; times are in seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="POLYFLEET_", extra="ignore")
+
+    namespace: str = "polyfleet"
+    kubeconfig: Path | None = None
+    """Else `KUBECONFIG`, else the service account of the pod."""
+    default_application: str = Field(
+        default="default", pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"
+    )
+    attribute_labels: Names = ()
+    """Attributes that are mirrored as labels `attr.polyfleet.dev/<name>`."""
+
+    operator_host: str = "127.0.0.1"
+    """Where the probes and the metrics are served."""
+    operator_port: int = Field(default=0, ge=0, le=65_535)
+    """0 is any free port; the log tells which."""
+    operator_workers: int = Field(default=16, ge=1, le=256)
+    """How many objects are looked at at once."""
+    operator_writes_per_second: float = Field(default=100.0, gt=0)
+    """The budget for writes to single devices."""
+    operator_identity: str = Field(default_factory=_identity)
+    """By which the replicas tell each other apart."""
+
+    enrollment_lifetime: float = Field(default=7 * _DAY, gt=0)
+    """How long a device may stay away before its request to be let in is dropped."""
+    expiry_grace: float = Field(default=60.0, ge=0)
+    """How long expired commands and tokens are kept."""
+
+    lease_duration: float = Field(default=15.0, ge=1)
+    sync_timeout: float = Field(default=120.0, gt=0)
+    """How long the first filling of the cache may take."""
+    stale_after: float = Field(default=90.0, gt=0)
+    """How long the API server may be silent before this process is unready."""
+    shutdown_timeout: float = Field(default=20.0, gt=0)
+
+    log_format: Literal["json", "console"] = "json"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
