@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from polyfleet.local.control_plane import ControlPlane
 from polyfleet.local.down import down as take_down
@@ -43,18 +42,16 @@ def status() -> None:
     plan = Plan()
     cluster = ControlPlane(plan.directory / "cluster", plan.directory)
     state = plan.state()
-    table = Table("process", "pid", "state", "log")
-    all_run = True
-    for name, record in {**cluster.processes, **state.processes}.items():
-        runs = is_running(record)
-        all_run = all_run and runs
-        log = cluster.log(name) if name in cluster.processes else plan.directory / f"{name}.log"
-        table.add_row(name, str(record.pid), "running" if runs else "stopped", str(log))
-    if not table.rows:
+    processes = {**cluster.processes, **state.processes}
+    if not processes:
         _print("Nothing was started here.")
         raise typer.Exit(1)
-    _console.print(table)
-    raise typer.Exit(0 if all_run else 1)
+    running = {name: is_running(record) for name, record in processes.items()}
+    for name, record in processes.items():
+        log = cluster.log(name) if name in cluster.processes else plan.directory / f"{name}.log"
+        word = "running" if running[name] else "stopped"
+        _print(f"{name:<24} {word} {record.pid:>8}  {log}")
+    raise typer.Exit(0 if all(running.values()) else 1)
 
 
 @application.command()

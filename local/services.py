@@ -9,23 +9,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from polyfleet.local.errors import StartError, last_lines
-from polyfleet.local.ports import next_free_port
+from polyfleet.local.ports import is_free, next_free_port
 from polyfleet.local.probe import answers_ok_plain
 from polyfleet.local.processes import is_running, spawn, stop, wait_until
 from polyfleet.local.state import State
 
 HOST = "127.0.0.1"
 _READY_SECONDS = 120
+_PORT_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A process of ours: its module, the first port to try, its settings."""
+    """A process of ours: its module, the first port to try, its settings.
+
+    Host and port are given to it as `<address_prefix>HOST` and `<address_prefix>PORT`.
+    """
 
     name: str
     module: str
     first_port: int
     settings: Mapping[str, str]
+    address_prefix: str = "POLYFLEET_"
 
 
 class ServiceRunner:
@@ -51,15 +56,15 @@ class ServiceRunner:
                 self._wait_ready(service.name)
                 return True
             stop(record)
-        port = next_free_port(int(self._state.values.get(service.name, service.first_port)))
-        settings = {"POLYFLEET_HOST": HOST, "POLYFLEET_PORT": str(port), **service.settings}
-        self._state.values[service.name] = str(port)
+        port = self._port(service)
+        prefix = service.address_prefix
+        address = {f"{prefix}HOST": HOST, f"{prefix}PORT": str(port)}
         self._state.values[f"{service.name}-settings"] = wanted
         self._state.processes[service.name] = spawn(
             [sys.executable, "-m", service.module],
             log=self.log(service.name),
             directory=self._directory,
-            environment={**_inherited(), **settings},
+            environment={**_inherited(), **address, **service.settings},
         )
         self._state.save()
         self._wait_ready(service.name)
@@ -78,6 +83,15 @@ class ServiceRunner:
     def log(self, name: str) -> Path:
         """Return the path of a service's log."""
         return self._directory / f"{name}.log"
+
+    def _port(self, service: Service) -> int:
+        known = self._state.values.get(service.name)
+        # The address is in people's shells: wait a little for what died to let go of it.
+        if known and wait_until(lambda: is_free(int(known)), seconds=_PORT_SECONDS):
+            return int(known)
+        port = next_free_port(service.first_port)
+        self._state.values[service.name] = str(port)
+        return port
 
     def _wait_ready(self, name: str) -> None:
         record, port = self._state.processes[name], int(self._state.values[name])

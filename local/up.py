@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,7 +31,7 @@ _CREDENTIALS = {
     "POLYFLEET_ADMIN_PASSWORD": "password",
     "POLYFLEET_ADMIN_TOKEN": "token",
 }
-_BOOTSTRAP = ("-m", "polyfleet.cli.main", "admin", "bootstrap", "--user", "admin")
+_MODULES = {OPERATOR: "polyfleet.operator", FACADE: "polyfleet.api"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +40,6 @@ class Plan:
 
     directory: Path = install.ROOT / ".polyfleet"
     sample: Path = install.ROOT / "examples" / "fleet"
-    bootstrap: Sequence[str] = (*_BOOTSTRAP, "--output", "json")
-    modules: Mapping[str, str] = field(
-        default_factory=lambda: {OPERATOR: "polyfleet.operator", FACADE: "polyfleet.api"}
-    )
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
     @property
@@ -90,8 +86,8 @@ def up(plan: Plan, *, restart: bool = False) -> Running:
     credentials = _bootstrap(plan, state, tenant, kubeconfig)
     runner = ServiceRunner(state, plan.directory)
     kept = [
-        name
-        for name, service in _services(plan, administrator, installed)
+        service.name
+        for service in _services(plan, administrator, installed)
         if _ensure(runner, service, restart=restart)
     ]
     variables = {"POLYFLEET_URL": runner.url(FACADE), **credentials, "KUBECONFIG": str(kubeconfig)}
@@ -108,9 +104,7 @@ def _start_cluster(plan: Plan, state: State) -> Path:
     return open_cluster(ClusterKind(kind), plan.environment, plan.directory / "cluster").start()
 
 
-def _services(
-    plan: Plan, administrator: Path, installed: install.Installation
-) -> list[tuple[str, Service]]:
+def _services(plan: Plan, administrator: Path, installed: install.Installation) -> list[Service]:
     common = {
         "POLYFLEET_NAMESPACE": NAMESPACE,
         "POLYFLEET_LOG_FORMAT": "console",
@@ -120,9 +114,16 @@ def _services(
     }
     ports = {OPERATOR: _OPERATOR_PORT, FACADE: _FACADE_PORT}
     files = {OPERATOR: installed.operator_kubeconfig, FACADE: installed.facade_kubeconfig}
+    prefixes = {OPERATOR: "POLYFLEET_OPERATOR_", FACADE: "POLYFLEET_"}
     return [
-        (name, Service(name, module, ports[name], {**common, "KUBECONFIG": str(files[name])}))
-        for name, module in plan.modules.items()
+        Service(
+            name,
+            module,
+            ports[name],
+            {**common, "KUBECONFIG": str(files[name])},
+            address_prefix=prefixes[name],
+        )
+        for name, module in _MODULES.items()
     ]
 
 
@@ -136,12 +137,8 @@ def _bootstrap(plan: Plan, state: State, tenant: str, kubeconfig: Path) -> dict[
     if state.values.get("administrator") == tenant and _CREDENTIALS.keys() <= known.keys():
         return {name: known[name] for name in _CREDENTIALS}
     with StepProgress("First administrator"):
-        output = _command([sys.executable, *plan.bootstrap], kubeconfig)
-    try:
-        answer = json.loads(output)
-        credentials = {name: str(answer[key]) for name, key in _CREDENTIALS.items()}
-    except (ValueError, KeyError) as error:
-        raise LocalError("the administrator was made, but its credentials not told") from error
+        answer = _administrator(state, kubeconfig)
+    credentials = {name: str(answer[key]) for name, key in _CREDENTIALS.items()}
     # They are told only once; kept before anything else can fail.
     write_environment(plan.environment_file, credentials)
     state.values["administrator"] = tenant
@@ -149,9 +146,24 @@ def _bootstrap(plan: Plan, state: State, tenant: str, kubeconfig: Path) -> dict[
     return credentials
 
 
+def _administrator(state: State, kubeconfig: Path) -> dict[str, str]:
+    command = [sys.executable, "-m", "polyfleet.cli.main", "admin", "bootstrap", "--output", "json"]
+    answer: dict[str, str] = json.loads(_command(command, kubeconfig))
+    if "password" in answer:
+        return answer
+    if state.values["cluster"] == ClusterKind.EXISTING:
+        raise LocalError(
+            f"this cluster has an administrator, {answer['user']}, whose password is not known "
+            "here; `polyfleet admin bootstrap --reset` makes a new one"
+        )
+    # Made by an earlier run that was interrupted before it wrote down what it was told.
+    reset: dict[str, str] = json.loads(_command([*command, "--reset"], kubeconfig))
+    return reset
+
+
 def _apply_sample(plan: Plan, state: State, tenant: str, kubeconfig: Path) -> None:
     # Once only: another time would undo what people have changed since.
-    if state.values.get("sample") == tenant or not plan.sample.is_dir():
+    if state.values.get("sample") == tenant or not any(plan.sample.rglob("*.yaml")):
         return
     with StepProgress("Sample fleet"):
         _command([kubectl(), "apply", "--filename", str(plan.sample), "--recursive"], kubeconfig)

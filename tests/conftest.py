@@ -48,6 +48,8 @@ class ObjectStorage:
     bucket: str
     access_key_id: str
     secret_access_key: str
+    folder: Path
+    """Where the server keeps its buckets: a folder made here is an empty bucket."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -66,8 +68,22 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     with capture.global_and_fixture_disabled() if capture else nullcontext():
         if "object_storage" in wanted:
             build_object_storage()
-        if "control_plane" in wanted and EXISTING not in os.environ:
-            program_folder(os.environ, controller_manager="controller_manager" in wanted)
+        shared = "control_plane" in wanted and EXISTING not in os.environ
+        with_manager = "all_programs" in wanted or (shared and "controller_manager" in wanted)
+        if shared or with_manager or "programs" in wanted:
+            program_folder(os.environ, controller_manager=with_manager)
+
+
+@pytest.fixture(scope="session")
+def programs() -> Path:
+    """Provide a folder with etcd and kube-apiserver."""
+    return program_folder(os.environ)
+
+
+@pytest.fixture(scope="session")
+def all_programs() -> Path:
+    """Provide a folder with etcd, kube-apiserver and kube-controller-manager."""
+    return program_folder(os.environ, controller_manager=True)
 
 
 @pytest.fixture(scope="session")
@@ -161,18 +177,28 @@ def _service_account_kubeconfig(
 def object_storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStorage]:
     """Provide a real S3 server over a folder."""
     directory = tmp_path_factory.mktemp("object-storage")
-    (directory / "data" / "artifacts").mkdir(parents=True)
     port = free_port()
-    keys = {"ROOT_ACCESS_KEY": "polyfleet", "ROOT_SECRET_KEY": secrets.token_hex(16)}
+    storage = ObjectStorage(
+        endpoint=f"http://127.0.0.1:{port}",
+        bucket="artifacts",
+        access_key_id="polyfleet",
+        secret_access_key=secrets.token_hex(16),
+        folder=directory / "data",
+    )
+    (storage.folder / storage.bucket).mkdir(parents=True)
     address = ["--port", f"127.0.0.1:{port}", "--health", "/healthz", "--quiet"]
     server = spawn(
-        [build_object_storage(), *address, "posix", directory / "data"],
+        [build_object_storage(), *address, "posix", storage.folder],
         log=directory / "log",
-        environment={**os.environ, **keys},
+        environment={
+            **os.environ,
+            "ROOT_ACCESS_KEY": storage.access_key_id,
+            "ROOT_SECRET_KEY": storage.secret_access_key,
+        },
         ends_with_parent=True,
     )
     try:
         assert wait_until(lambda: answers_ok_plain("127.0.0.1", port, "/healthz"), seconds=60)
-        yield ObjectStorage(f"http://127.0.0.1:{port}", "artifacts", *keys.values())
+        yield storage
     finally:
         stop(server)

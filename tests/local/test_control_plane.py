@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from polyfleet.local.cluster import program_folder
 from polyfleet.local.control_plane import ControlPlane
 from polyfleet.local.errors import StartError
 from polyfleet.local.ports import next_free_port
@@ -17,14 +16,9 @@ from polyfleet.local.processes import is_running, wait_until
 KUBECTL = Path(sys.executable).with_name("kubectl")
 
 
-@pytest.fixture(scope="module")
-def binaries() -> Path:
-    return program_folder(os.environ)
-
-
 @pytest.fixture
-def plane(tmp_path: Path, binaries: Path) -> Iterator[ControlPlane]:
-    plane = ControlPlane(tmp_path / "plane", binaries, fsync=False, ends_with_parent=True)
+def plane(tmp_path: Path, programs: Path) -> Iterator[ControlPlane]:
+    plane = ControlPlane(tmp_path / "plane", programs, fsync=False, ends_with_parent=True)
     try:
         yield plane
     finally:
@@ -44,8 +38,8 @@ def script(folder: Path, name: str, text: str) -> None:
     (folder / name).chmod(0o755)
 
 
-def test_two_started_at_once_do_not_meet(tmp_path: Path, binaries: Path) -> None:
-    planes = [ControlPlane(tmp_path / name, binaries, fsync=False) for name in ("one", "two")]
+def test_two_started_at_once_do_not_meet(tmp_path: Path, programs: Path) -> None:
+    planes = [ControlPlane(tmp_path / name, programs, fsync=False) for name in ("one", "two")]
     try:
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(ControlPlane.start, planes))
@@ -63,7 +57,7 @@ def test_two_started_at_once_do_not_meet(tmp_path: Path, binaries: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_died_is_started_again_with_its_data(plane: ControlPlane, binaries: Path) -> None:
+def test_what_died_is_started_again_with_its_data(plane: ControlPlane, programs: Path) -> None:
     plane.start()
     kubectl(plane, "create", "configmap", "kept")
     etcd = plane.processes["etcd"]
@@ -72,7 +66,7 @@ def test_what_died_is_started_again_with_its_data(plane: ControlPlane, binaries:
     assert wait_until(lambda: not is_running(server), seconds=60)
 
     # A new object knows only what the state file tells, as a second command would.
-    again = ControlPlane(plane.directory, binaries, fsync=False, ends_with_parent=True)
+    again = ControlPlane(plane.directory, programs, fsync=False, ends_with_parent=True)
     again.start()
 
     assert "kept" in kubectl(again, "get", "configmaps")
@@ -90,11 +84,11 @@ def test_nobody_else_reads_the_administrators_kubeconfig(plane: ControlPlane) ->
     assert "polyfleet-admin" in kubectl(plane, "auth", "whoami")
 
 
-def test_a_component_that_ends_is_reported_with_its_log(tmp_path: Path, binaries: Path) -> None:
-    programs = tmp_path / "programs"
-    script(programs, "kube-apiserver", "echo the flag --wrong is not known; exit 1")
-    (programs / "etcd").symlink_to(binaries / "etcd")
-    plane = ControlPlane(tmp_path / "plane", programs, fsync=False)
+def test_a_component_that_ends_is_reported_with_its_log(tmp_path: Path, programs: Path) -> None:
+    broken = tmp_path / "programs"
+    script(broken, "kube-apiserver", "echo the flag --wrong is not known; exit 1")
+    (broken / "etcd").symlink_to(programs / "etcd")
+    plane = ControlPlane(tmp_path / "plane", broken, fsync=False)
 
     with pytest.raises(StartError, match=r"kube-apiserver ended.*\n.*--wrong is not known"), plane:
         pass
@@ -103,12 +97,12 @@ def test_a_component_that_ends_is_reported_with_its_log(tmp_path: Path, binaries
 
 
 def test_a_component_that_is_never_ready_is_reported_with_its_log(
-    tmp_path: Path, binaries: Path
+    tmp_path: Path, programs: Path
 ) -> None:
-    programs = tmp_path / "programs"
-    script(programs, "kube-apiserver", "echo waiting for nothing; exec sleep 600")
-    (programs / "etcd").symlink_to(binaries / "etcd")
-    plane = ControlPlane(tmp_path / "plane", programs, fsync=False, ready_seconds=2)
+    broken = tmp_path / "programs"
+    script(broken, "kube-apiserver", "echo waiting for nothing; exec sleep 600")
+    (broken / "etcd").symlink_to(programs / "etcd")
+    plane = ControlPlane(tmp_path / "plane", broken, fsync=False, ready_seconds=2)
 
     with pytest.raises(StartError, match=r"not ready after 2 s.*\n.*waiting for nothing"), plane:
         pass
