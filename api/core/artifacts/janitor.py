@@ -17,7 +17,8 @@ from polyfleet.api.core.artifacts import paths
 from polyfleet.api.core.artifacts.store import ArtifactStore
 from polyfleet.api.core.errors import PolyfleetError
 from polyfleet.fleet.objects.package import Package
-from polyfleet.kube.store import Change, Store
+from polyfleet.kube.changes import Change
+from polyfleet.kube.store import Store
 
 GRACE = timedelta(hours=1)
 """How long an uploaded file may be without a Package."""

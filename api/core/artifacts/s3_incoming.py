@@ -1,8 +1,9 @@
 """A file on its way into a bucket.
 
 Up to one part it waits in memory and is put with one request. A larger one is a multipart upload
-that runs while the file arrives. That is ended by a fault raised inside it and never cancelled:
-only then does the library abort the upload on the server too.
+that runs while the file arrives. One that is not wanted any more is completed and then deleted:
+aborting it would race with the parts that are on their way, and a part that arrives after the
+abort stays in the bucket, invisible.
 """
 
 import asyncio
@@ -80,7 +81,8 @@ class S3Incoming:
         """Remove what is not committed."""
         self._usable = False
         if self._upload is not None:
-            await self._upload.abort()
+            with suppress(PolyfleetError):  # then there is no object
+                await self._upload.complete()
         for path in self._made:
             with suppress(PolyfleetError):  # the janitor will find it
                 await answered(obstore.delete_async(self._bucket, path))
@@ -88,11 +90,12 @@ class S3Incoming:
     async def _send_part(self) -> None:
         # Usable again only if the part is taken: a failed one leaves a gap.
         usable, self._usable = self._usable, False
+        part = await self._take_buffer()
         if self._upload is None:
             path = paths.joined(self._directory, self._name)
             self._made.add(path)
             self._upload = _MultipartUpload(self._bucket, path, self._part_size)
-        await self._upload.send(await self._take_buffer())
+        await self._upload.send(part)
         self._usable = usable
 
     async def _take_buffer(self) -> bytes:
@@ -126,7 +129,6 @@ class _MultipartUpload:
 
     def __init__(self, bucket: Bucket, path: str, part_size: int) -> None:
         self._parts: asyncio.Queue[bytes | None] = asyncio.Queue(maxsize=1)
-        self._aborted = False
         self._task = asyncio.create_task(self._run(bucket, path, part_size))
         self._task.add_done_callback(self._release_sender)
 
@@ -138,18 +140,10 @@ class _MultipartUpload:
             await self._task
 
     async def complete(self) -> None:
-        """End the upload; return when the object exists."""
+        """End the upload; return when the object exists. Raises what the upload raised."""
         if not self._task.done():
             await self._parts.put(None)
         await asyncio.shield(self._task)
-
-    async def abort(self) -> None:
-        """End the upload so that nothing of it is left; does nothing when it is over."""
-        self._aborted = True
-        if not self._task.done():
-            await self._parts.put(None)
-        with suppress(PolyfleetError, _AbortedError):
-            await asyncio.shield(self._task)
 
     async def _run(self, bucket: Bucket, path: str, part_size: int) -> None:
         await answered(
@@ -164,15 +158,9 @@ class _MultipartUpload:
         )
 
     async def _taken(self) -> AsyncIterator[bytes]:
-        while (part := await self._parts.get()) is not None and not self._aborted:
+        while (part := await self._parts.get()) is not None:
             yield part
-        if self._aborted:
-            raise _AbortedError
 
     def _release_sender(self, _: asyncio.Task[None]) -> None:
         with suppress(asyncio.QueueEmpty):
             self._parts.get_nowait()
-
-
-class _AbortedError(Exception):
-    """Raised inside the upload to make the library abort it on the server."""

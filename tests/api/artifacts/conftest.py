@@ -9,7 +9,6 @@ import pytest
 
 from polyfleet.api.core.artifacts.links import LinkSigner
 from polyfleet.api.core.artifacts.local import LocalStore
-from polyfleet.local.programs import build_object_storage
 
 MAXIMUM_SIZE = 80 * 1024 * 1024
 
@@ -35,11 +34,3 @@ async def store(root: Path, signer: LinkSigner) -> AsyncIterator[LocalStore]:
     store = LocalStore(root, signer=signer, maximum_size=MAXIMUM_SIZE)
     yield store
     await store.close()
-
-
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Build the S3 server if it is wanted: here, where no test's time-out counts."""
-    if session.config.option.collectonly:
-        return
-    if any("object_storage" in getattr(item, "fixturenames", ()) for item in session.items):
-        build_object_storage()

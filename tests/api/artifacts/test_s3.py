@@ -3,10 +3,11 @@
 import asyncio
 import hashlib
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -16,49 +17,29 @@ from polyfleet.api.core.artifacts.s3 import S3Connection, S3Store
 from polyfleet.api.core.artifacts.store import ArtifactStore, StoredArtifact
 from polyfleet.api.core.errors import Invalid, NotFound, TooLarge, Unavailable
 from polyfleet.api.settings import ArtifactSettings, S3Settings
-from polyfleet.local.ports import free_port, is_free
-from polyfleet.local.processes import spawn, stop, wait_until
-from polyfleet.local.programs import build_object_storage
+from polyfleet.local.ports import free_port
 
 MIB = 1024 * 1024
-KEY, SECRET = "test-access", "test-secret"
 ABSENT = "6f7483ac-5cde-467f-acf7-39e4b397e313"
 
 
-@pytest.fixture(scope="session")
-def object_storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """Provide the address of an S3 server and the folder that holds its buckets."""
-    program = build_object_storage()
-    directory = tmp_path_factory.mktemp("s3")
-    folder = directory / "buckets"
-    folder.mkdir()
-    port = free_port()
-    process = spawn(
-        [program, "--port", f"127.0.0.1:{port}", "--quiet", "posix", folder],
-        log=directory / "log",
-        directory=directory,
-        environment={"ROOT_ACCESS_KEY": KEY, "ROOT_SECRET_KEY": SECRET},
-        ends_with_parent=True,
-    )
-    try:
-        assert wait_until(lambda: not is_free(port), seconds=30)
-        yield f"http://127.0.0.1:{port}", folder
-    finally:
-        stop(process)
-
-
 @pytest.fixture
-def bucket(object_storage: tuple[str, Path], request: pytest.FixtureRequest) -> Path:
+def bucket(object_storage: Any, request: pytest.FixtureRequest) -> Path:
     """Make a bucket of its own for the test and return its folder."""
     name = hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:16]
-    folder = object_storage[1] / name
+    folder: Path = object_storage.folder / name
     folder.mkdir()
     return folder
 
 
 @pytest.fixture
-def connection(object_storage: tuple[str, Path], bucket: Path) -> S3Connection:
-    return S3Connection(bucket.name, object_storage[0], access_key_id=KEY, secret_access_key=SECRET)
+def connection(object_storage: Any, bucket: Path) -> S3Connection:
+    return S3Connection(
+        bucket.name,
+        object_storage.endpoint,
+        access_key_id=object_storage.access_key_id,
+        secret_access_key=object_storage.secret_access_key,
+    )
 
 
 @pytest.fixture
@@ -200,11 +181,11 @@ async def test_the_listing_holds_every_committed_file_and_nothing_else(
 
 
 async def test_a_link_downloads_the_file_from_the_bucket(
-    store: S3Store, object_storage: tuple[str, Path]
+    store: S3Store, connection: S3Connection
 ) -> None:
     artifact = await stored(store, b"firmware", "images")
     link = await store.link(artifact.path, "http://facade")
-    assert link.startswith(object_storage[0])
+    assert link.startswith(str(connection.endpoint))
     async with httpx.AsyncClient(trust_env=False) as client:
         whole = await client.get(link)
         part = await client.get(link, headers={"Range": "bytes=4-"})
@@ -213,7 +194,7 @@ async def test_a_link_downloads_the_file_from_the_bucket(
     assert part.status_code == 206
     assert part.content == b"ware"
     assert changed.status_code == 403
-    assert SECRET not in link
+    assert str(connection.secret_access_key) not in link
 
 
 async def test_a_link_names_the_address_that_clients_can_reach(
@@ -223,8 +204,8 @@ async def test_a_link_names_the_address_that_clients_can_reach(
         connection.bucket,
         connection.endpoint,
         "https://files.example",
-        access_key_id=KEY,
-        secret_access_key=SECRET,
+        access_key_id=connection.access_key_id,
+        secret_access_key=connection.secret_access_key,
     )
     store = S3Store(outside, maximum_size=MIB, link_lifetime=timedelta(days=30))
     link = await store.link(ABSENT, "http://facade")
@@ -236,8 +217,8 @@ async def test_a_bucket_that_does_not_answer_is_told(connection: S3Connection) -
     nobody = S3Connection(
         connection.bucket,
         f"http://127.0.0.1:{free_port()}",
-        access_key_id=KEY,
-        secret_access_key=SECRET,
+        access_key_id=connection.access_key_id,
+        secret_access_key=connection.secret_access_key,
     )
     store = S3Store(nobody, maximum_size=80 * MIB, link_lifetime=timedelta(hours=1))
     with pytest.raises(Unavailable):
@@ -248,7 +229,10 @@ async def test_a_large_upload_to_a_bucket_that_is_not_there_is_told(
     connection: S3Connection,
 ) -> None:
     absent = S3Connection(
-        "no-such-bucket", connection.endpoint, access_key_id=KEY, secret_access_key=SECRET
+        "no-such-bucket",
+        connection.endpoint,
+        access_key_id=connection.access_key_id,
+        secret_access_key=connection.secret_access_key,
     )
     store = S3Store(absent, maximum_size=80 * MIB, link_lifetime=timedelta(hours=1))
     with pytest.raises((Unavailable, NotFound)):
@@ -257,12 +241,15 @@ async def test_a_large_upload_to_a_bucket_that_is_not_there_is_told(
 
 async def test_wrong_keys_are_told_without_naming_them(connection: S3Connection) -> None:
     wrong = S3Connection(
-        connection.bucket, connection.endpoint, access_key_id=KEY, secret_access_key="wrong-secret"
+        connection.bucket,
+        connection.endpoint,
+        access_key_id=connection.access_key_id,
+        secret_access_key="wrong-secret",
     )
     store = S3Store(wrong, maximum_size=80 * MIB, link_lifetime=timedelta(hours=1))
     with pytest.raises(Unavailable) as caught:
         await stored(store, b"x")
-    assert KEY not in caught.value.message
+    assert str(wrong.access_key_id) not in caught.value.message
     assert "secret" not in repr(wrong)
 
 
@@ -271,8 +258,8 @@ async def from_settings(connection: S3Connection, signer: object) -> AsyncIterat
     s3 = S3Settings(
         bucket=connection.bucket,
         endpoint=connection.endpoint,
-        access_key_id=KEY,
-        secret_access_key=SECRET,
+        access_key_id=connection.access_key_id,
+        secret_access_key=connection.secret_access_key,
     )
     async with open_store(ArtifactSettings(driver="s3", s3=s3), signer) as store:
         yield store
