@@ -10,7 +10,6 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from polyfleet.api.core import devices as core_devices
 from polyfleet.api.core.enrollments import Enrollments
 from polyfleet.api.core.errors import PolyfleetError, from_api_error
 from polyfleet.api.core.facade import Facade
@@ -43,7 +42,6 @@ log = structlog.get_logger("polyfleet.rdfm")
 
 def create_dialect(facade: Facade) -> ASGIApp:
     """Return the application that answers RDFM's clients."""
-    core_devices.prepare(facade.cache.devices)
     access = Access(facade)
     connections = Connections(facade.cache.devices)
     single = devices.DeviceRoutes(

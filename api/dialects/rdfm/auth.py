@@ -4,7 +4,6 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
-from polyfleet.api.core.devices import find_device
 from polyfleet.api.core.enrollments import Candidate, Enrollments
 from polyfleet.api.core.errors import (
     Invalid,
@@ -37,6 +36,7 @@ from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.enrollment import Enrollment
 from polyfleet.fleet.objects.kinds import ENROLLMENTS
 from polyfleet.fleet.rights import Right
+from polyfleet.kube.devices import find_device
 from polyfleet.kube.enrollment import accept
 
 SOURCE = "rdfm"

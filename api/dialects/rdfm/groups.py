@@ -7,10 +7,10 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from polyfleet.api.core.devices import candidates, is_in
 from polyfleet.api.core.errors import AlreadyExists as NameTaken
 from polyfleet.api.core.errors import Conflict, Invalid, NotFound
 from polyfleet.api.core.facade import Facade
+from polyfleet.api.core.members import candidates, is_in
 from polyfleet.api.core.requests import decode_json
 from polyfleet.api.dialects.rdfm import bodies
 from polyfleet.api.dialects.rdfm.access import Access, Caller

@@ -62,7 +62,7 @@ def attributes(metadata: DeviceMetadata) -> tuple[Attribute, ...]:
 def _size(key: str, value: object) -> int:
     """Return how many characters a key and its value have; Invalid if they may not be so."""
     if not 0 < len(key) <= _LONGEST_NAME:
-        raise Invalid(key, f"a key must have 1 to {_LONGEST_NAME} characters")
+        raise Invalid(key or "metadata", f"a key must have 1 to {_LONGEST_NAME} characters")
     if isinstance(value, str):
         if len(value) > _LONGEST_TEXT:
             raise Invalid(key, f"is longer than {_LONGEST_TEXT} characters")
