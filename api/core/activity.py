@@ -15,8 +15,9 @@ from zlib import crc32
 import structlog
 
 from polyfleet.fleet.objects.kinds import Kind, Object
+from polyfleet.kube.changes import Change
 from polyfleet.kube.errors import ApiError, Conflict, NotFound
-from polyfleet.kube.store import Change, Store
+from polyfleet.kube.store import Store
 from polyfleet.kube.writer import Writer
 
 TICK = 1.0

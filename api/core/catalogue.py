@@ -8,7 +8,8 @@ from polyfleet.fleet.objects.kinds import AnyObject, Object
 from polyfleet.fleet.objects.rollout import Rollout
 from polyfleet.fleet.resolve.catalogue import Catalogue
 from polyfleet.kube.cache import Cache
-from polyfleet.kube.store import Change, Store
+from polyfleet.kube.changes import Change
+from polyfleet.kube.store import Store
 
 
 class CatalogueSource:

@@ -1,0 +1,133 @@
+"""`polyfleet explain`, against a running facade."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from tests.cli.conftest import RunCommand
+from tests.facade_fixtures import FacadeServer, StartFacade
+
+FLEET = [
+    {
+        "kind": "Device",
+        "metadata": {"name": "default.lamp", "labels": {"site": "berlin"}},
+        "spec": {
+            "application": "default",
+            "deviceId": "lamp",
+            "attributes": [
+                {"name": "rdfm.software.version", "value": {"string": "v1"}},
+                {"name": "rdfm.hardware.devtype", "value": {"string": "lamp"}},
+            ],
+        },
+    },
+    {
+        "kind": "DeviceGroup",
+        "metadata": {"name": "default.berlin"},
+        "spec": {
+            "application": "default",
+            "name": "berlin",
+            "selector": {"matchLabels": {"site": "berlin"}},
+            "policy": "exact_match,v2",
+            "packages": ["lamp-v2"],
+        },
+    },
+    {
+        "kind": "Package",
+        "metadata": {"name": "lamp-v2"},
+        "spec": {
+            "application": "default",
+            "version": "v2",
+            "deviceType": "lamp",
+            "requires": [{"name": "rdfm.software.version", "value": "v1"}],
+            "artifact": {"driver": "url", "url": "https://x.test", "sha256": "0" * 64, "size": 1},
+        },
+    },
+]
+
+
+@pytest.fixture
+def server(
+    facade_server: FacadeServer, kubectl: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> FacadeServer:
+    items = [{"apiVersion": "polyfleet.dev/v1alpha1", **item} for item in FLEET]
+    everything = {"kind": "List", "apiVersion": "v1", "items": items}
+    applied = kubectl("apply", "-f", "-", "-o", "json", stdin=json.dumps(everything))
+    cache = facade_server.facade.cache
+    for item, store in zip(
+        json.loads(applied)["items"], (cache.devices, cache.groups, cache.packages), strict=True
+    ):
+        meta = item["metadata"]
+        arrived = store.wait_for_version(meta["name"], meta["resourceVersion"], 30)
+        assert facade_server.call(arrived)
+    monkeypatch.setenv("POLYFLEET_URL", facade_server.url)
+    token = facade_server.user_token("ada", administrator=True)
+    monkeypatch.setenv("POLYFLEET_ADMIN_TOKEN", token)
+    return facade_server
+
+
+def test_the_tree_names_the_device_the_checks_and_the_answer(
+    server: FacadeServer, polyfleet: RunCommand
+) -> None:
+    done = polyfleet("explain", "lamp")
+    assert done.exit_code == 0, done.output
+    for text in ("lamp of default", "runs v1", "type: lamp", "groups: berlin", "gets v2 (lamp-v2)"):
+        assert text in done.stdout
+
+
+def test_nothing_to_get_is_an_answer_too(server: FacadeServer, polyfleet: RunCommand) -> None:
+    done = polyfleet("explain", "lamp", "--version", "v2")
+    assert done.exit_code == 0
+    assert "gets nothing: UpToDate" in done.stdout
+    assert "what if" in done.stdout
+
+
+def test_json_is_the_facade_s_own_answer(server: FacadeServer, polyfleet: RunCommand) -> None:
+    done = polyfleet(
+        "explain", "lamp", "--attribute", "rdfm.hardware.devtype=car", "--output", "json"
+    )
+    answer = json.loads(done.stdout)
+    assert answer["facts"]["deviceType"] == "car"
+    assert answer["decision"]["package"] is None
+    assert answer["trace"]
+
+
+def test_the_application_can_be_named(server: FacadeServer, polyfleet: RunCommand) -> None:
+    done = polyfleet("explain", "lamp", "--application", "default")
+    assert done.exit_code == 0
+    assert polyfleet("explain", "lamp", "--application", "factory").exit_code == 1
+
+
+def test_a_device_that_does_not_exist_is_status_1(
+    server: FacadeServer, polyfleet: RunCommand
+) -> None:
+    done = polyfleet("explain", "no such/device")
+    assert done.exit_code == 1
+    assert "no such device" in done.stderr
+
+
+def test_a_wrong_token_is_status_1_and_not_shown(
+    server: FacadeServer, polyfleet: RunCommand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POLYFLEET_ADMIN_TOKEN", "wrong-token")
+    done = polyfleet("explain", "lamp")
+    assert done.exit_code == 1
+    assert done.stderr
+    assert "wrong-token" not in done.output
+
+
+def test_a_facade_that_does_not_answer_is_status_3(
+    start_facade: StartFacade, polyfleet: RunCommand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with start_facade() as gone:
+        pass
+    monkeypatch.setenv("POLYFLEET_URL", gone.url)
+    done = polyfleet("explain", "lamp")
+    assert done.exit_code == 3
+    assert gone.url in done.stderr
+
+
+@pytest.mark.parametrize("url", ["fleet.example", "file:///etc/passwd"])
+def test_an_address_that_is_none_is_a_wrong_use(polyfleet: RunCommand, url: str) -> None:
+    done = polyfleet("explain", "lamp", "--url", url)
+    assert done.exit_code == 2
