@@ -3,7 +3,8 @@
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic_settings import NoDecode
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -21,6 +22,13 @@ def _secure_url(value: str) -> str:
     return value
 
 
+def _split(value: object) -> object:
+    """Read a list as an environment variable has it: separated by commas."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
 SecureUrl = Annotated[str, AfterValidator(_secure_url)]
 
 
@@ -32,9 +40,11 @@ class OidcSettings(_Section):
     """An OpenID Connect issuer whose access tokens are taken."""
 
     issuer: SecureUrl
-    audiences: tuple[str, ...] = Field(min_length=1)
+    audiences: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(min_length=1)
     """A token must be meant for one of these."""
-    algorithms: tuple[Algorithm, ...] = ("RS256", "PS256", "ES256")
+    algorithms: Annotated[tuple[Algorithm, ...], NoDecode, BeforeValidator(_split)] = Field(
+        default=("RS256", "PS256", "ES256"), min_length=1
+    )
     leeway: float = Field(default=30.0, ge=0, le=300)
     """Seconds by which the issuer's clock may differ from ours."""
     username_claim: str | None = None
@@ -60,7 +70,10 @@ class TokenReviewSettings(_Section):
     """Service accounts of the cluster that may call, each with its scopes."""
 
     accounts: dict[str, tuple[str, ...]] = {}
-    """Scopes by `<namespace>:<service account>`. Empty: the API server is never asked."""
+    """Scopes by `<namespace>:<service account>`, in the environment as JSON.
+
+    Empty: the API server is never asked.
+    """
     audience: str = Field(default="polyfleet", min_length=1)
     cache_seconds: float = Field(default=30.0, ge=0, le=60)
 

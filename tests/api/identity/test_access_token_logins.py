@@ -3,6 +3,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import structlog
 from starlette.datastructures import Headers, QueryParams
 
 from polyfleet.api.core.errors import Forbidden, Unauthenticated
@@ -204,13 +205,14 @@ async def test_a_request_without_credentials_is_refused(identity: Identity) -> N
 
 
 async def test_in_the_insecure_mode_everybody_is_an_administrator(
-    start_identity: StartIdentity, capsys: pytest.CaptureFixture[str]
+    start_identity: StartIdentity,
 ) -> None:
-    async with start_identity(insecure=True) as identity:
-        principal = await identity.authenticate_management(Headers({}))
+    with structlog.testing.capture_logs() as logs:
+        async with start_identity(insecure=True) as identity:
+            principal = await identity.authenticate_management(Headers({}))
     assert principal.administrator
     assert principal.source == "insecure"
-    assert "insecure mode" in capsys.readouterr().out
+    assert [entry["log_level"] for entry in logs] == ["warning"]
 
 
 async def test_the_insecure_mode_does_not_make_devices(start_identity: StartIdentity) -> None:
