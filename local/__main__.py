@@ -1,5 +1,7 @@
 """`python -m polyfleet.local up|down|status|build`."""
 
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,7 +12,7 @@ from polyfleet.local.down import down as take_down
 from polyfleet.local.errors import LocalError
 from polyfleet.local.processes import is_running
 from polyfleet.local.programs import build_control_plane
-from polyfleet.local.up import Plan, Running, kubectl
+from polyfleet.local.up import Plan, Running
 from polyfleet.local.up import up as bring_up
 
 application = typer.Typer(
@@ -72,15 +74,17 @@ def main() -> None:
 def _say_how_to_go_on(running: Running) -> None:
     if running.kept:
         _print(f"Already running, kept: {', '.join(running.kept)}")
+    programs = Path(sys.executable).parent
     _print(f"""
 Polyfleet answers at {running.url}
 
-  . {running.environment_file}      # URL, administrator, token and KUBECONFIG for this shell
+Load its address, the administrator and a KUBECONFIG into your shell:
+  . {running.environment_file}
 
 Then try:
-  {kubectl()} get devices,devicegroups,packages,rollouts
+  {programs / "kubectl"} get devices,devicegroups,packages,rollouts
+  {programs / "polyfleet"} explain gateway-1
   curl -H "Authorization: Bearer $POLYFLEET_ADMIN_TOKEN" $POLYFLEET_URL/api/v2/devices
-  polyfleet --help
 
 make down stops it all.""")
 

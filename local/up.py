@@ -166,14 +166,10 @@ def _apply_sample(plan: Plan, state: State, tenant: str, kubeconfig: Path) -> No
     if state.values.get("sample") == tenant or not any(plan.sample.rglob("*.yaml")):
         return
     with StepProgress("Sample fleet"):
-        _command([kubectl(), "apply", "--filename", str(plan.sample), "--recursive"], kubeconfig)
+        kubectl = str(Path(sys.executable).with_name("kubectl"))
+        _command([kubectl, "apply", "--filename", str(plan.sample), "--recursive"], kubeconfig)
     state.values["sample"] = tenant
     state.save()
-
-
-def kubectl() -> str:
-    """Return the kubectl of this Python environment."""
-    return str(Path(sys.executable).with_name("kubectl"))
 
 
 def _command(command: list[str], kubeconfig: Path) -> str:

@@ -14,8 +14,9 @@ from polyfleet.local.control_plane import ControlPlane
 from polyfleet.local.down import down
 from polyfleet.local.environment_file import read_environment
 from polyfleet.local.processes import is_running, spawn, wait_until
-from polyfleet.local.up import Plan, kubectl, up
+from polyfleet.local.up import Plan, up
 
+KUBECTL = Path(sys.executable).with_name("kubectl")
 SAMPLE = """
 apiVersion: v1
 kind: ConfigMap
@@ -51,7 +52,7 @@ def cluster(plan: Plan) -> ControlPlane:
 def sample(plan: Plan, *arguments: str) -> str:
     environment = read_environment(plan.environment_file)
     return subprocess.run(
-        [kubectl(), *arguments, "configmap", "sample"],
+        [KUBECTL, *arguments, "configmap", "sample"],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
