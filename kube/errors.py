@@ -163,7 +163,7 @@ def _causes(document: Mapping[str, Any]) -> tuple[Cause, ...]:
             str(cause.get("reason", "")),
             str(cause.get("message", "")),
         )
-        for cause in causes or ()
+        for cause in (causes if isinstance(causes, list) else ())
         if isinstance(cause, dict)
     )
 

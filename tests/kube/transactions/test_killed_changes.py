@@ -43,7 +43,7 @@ orders = st.builds(
         group, add, remove if group == 0 else frozenset(), dies_at, after
     ),
     st.integers(0, 1),
-    st.frozensets(st.sampled_from(FREE)),
+    st.frozensets(st.sampled_from(FREE), min_size=1) | st.just(frozenset(FREE)),
     st.frozensets(st.sampled_from(MEMBERS)),
     st.one_of(st.none(), st.integers(1, 9)),
     st.booleans(),
