@@ -38,13 +38,14 @@ def spawn(
 ) -> ProcessRecord:
     """Start a process in a session of its own, its output appended to `log`.
 
-    With `ends_with_parent` it gets SIGTERM when the calling *thread* ends, however that happens;
-    so call from the main thread. Linux only: elsewhere the process has to be stopped.
+    With `ends_with_parent` it is killed when the calling *thread* ends, however that happens; so
+    call from the main thread. Linux only: elsewhere the process has to be stopped.
     """
     command = [str(argument) for argument in arguments]
     setpriv = shutil.which("setpriv")
     if ends_with_parent and setpriv:
-        command = [setpriv, "--pdeathsig", "TERM", "--", *command]
+        # Asked kindly, a kube-apiserver whose etcd went at the same moment would stay for ever.
+        command = [setpriv, "--pdeathsig", "KILL", "--", *command]
     with log.open("ab") as output:
         child = subprocess.Popen(  # noqa: S603 - our own programs, no shell
             command,

@@ -22,7 +22,8 @@ def plane(tmp_path: Path, programs: Path) -> Iterator[ControlPlane]:
     try:
         yield plane
     finally:
-        plane.stop()
+        # The state file knows what others have started there since.
+        ControlPlane(plane.directory, programs).stop()
 
 
 def kubectl(plane: ControlPlane, *arguments: str) -> str:
