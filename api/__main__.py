@@ -1,5 +1,6 @@
 """`python -m polyfleet.api`: run the facade, configured by the environment."""
 
+import signal
 import socket
 import sys
 
@@ -9,6 +10,7 @@ from pydantic import ValidationError
 
 from polyfleet.api.app import create_app
 from polyfleet.api.core.logging import configure_logging
+from polyfleet.api.protocol import BoundedProtocol
 from polyfleet.api.settings import Settings
 
 _BACKLOG = 2048
@@ -33,6 +35,9 @@ def main() -> int:
         return 1
     server = uvicorn.Server(server_config(settings))
     log.info("listening", host=settings.host, port=listener.getsockname()[1])
+    # Uvicorn repeats the signal that ended it; by then all is done that it should cause.
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(stop, lambda *_: None)
     server.run(sockets=[listener])
     return 0 if server.started else 1
 
@@ -42,7 +47,7 @@ def server_config(settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         create_app(settings),
         loop="uvloop",
-        http="httptools",
+        http=BoundedProtocol,
         lifespan="on",
         access_log=False,
         log_config=None,

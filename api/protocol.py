@@ -1,0 +1,74 @@
+"""HTTP connections whose request heads are bounded in size and time.
+
+Uvicorn's own protocol takes heads of any length, for as long as the client likes.
+"""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MAXIMUM_HEAD = 64 * 1024
+"""Bytes of request line and headers; more may pass if they come in one piece."""
+HEAD_TIMEOUT = 30.0
+"""Seconds for a head to arrive, and for a new connection to say anything."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """Uvicorn's protocol with the two bounds; costs nothing where a head comes in one piece."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._head_open = True
+        self._head_size = 0
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for the first head."""
+        super().connection_made(transport)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._unwatch()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came; end the connection if its head grows too long."""
+        super().data_received(data)
+        if not self._head_open:
+            return
+        self._head_size += len(data)
+        if self._head_size > MAXIMUM_HEAD:
+            self._refuse("The head of the request is too long.")
+        elif self._head_timer is None:
+            self._watch()
+
+    def on_message_begin(self) -> None:
+        """Begin to read a head."""
+        super().on_message_begin()
+        self._head_open = True
+        self._head_size = 0
+
+    def on_headers_complete(self) -> None:
+        """End to read a head."""
+        self._head_open = False
+        self._unwatch()
+        super().on_headers_complete()
+
+    def _watch(self) -> None:
+        self._head_timer = self.loop.call_later(HEAD_TIMEOUT, self._too_slow)
+
+    def _unwatch(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _too_slow(self) -> None:
+        self._head_timer = None
+        self._refuse("The head of the request took too long.")
+
+    def _refuse(self, text: str) -> None:
+        self._unwatch()
+        if not self.transport.is_closing():
+            self.send_400_response(text)
