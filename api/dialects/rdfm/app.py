@@ -1,6 +1,7 @@
 """The RDFM dialect: RDFM's server API over the fleet's resources."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -48,7 +49,7 @@ def create_dialect(facade: Facade) -> ASGIApp:
         facade, access, devices.DeviceDocuments(facade, connections, v2=False)
     )
     table = [*_table(facade, access, connections), *devices.routes(single, v2=False)]
-    application = _application(table)
+    application = _application(table, connections)
     storage = StorageRoutes(facade)
     application.router.add_route("/local_storage/{path:path}", storage.get, ["GET", "HEAD"])
     application.router.add_websocket_route(SOCKET_PATH, DeviceSockets(facade, connections).serve)
@@ -138,7 +139,12 @@ def _table(facade: Facade, access: Access, connections: Connections) -> list[Rou
     ]
 
 
-def _application(table: list[Route]) -> FastAPI:
+def _application(table: list[Route], connections: Connections) -> FastAPI:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        connections.stop()
+
     application = FastAPI(
         title="RDFM server API",
         version="v1",
@@ -147,6 +153,7 @@ def _application(table: list[Route]) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        lifespan=lifespan,
     )
     errors.register(application)
     for route in table:

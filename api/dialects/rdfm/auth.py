@@ -107,7 +107,7 @@ class AuthRoutes:
         await self._signatures.check(key, signature, body)
         device = self._known(told.identifier, key)
         if device is None:
-            await self._ask(request, told, pem, key)
+            await self._ask(request, told, key)
             raise Unauthenticated(_NOT_AUTHORIZED)
         self._facade.activity.seen(device)
         await self._report(device, told)
@@ -128,7 +128,7 @@ class AuthRoutes:
             return None
         return device if any(map(key.is_same_as, device.spec.public_keys)) else None
 
-    async def _ask(self, request: Request, told: DeviceMetadata, pem: str, key: DeviceKey) -> None:
+    async def _ask(self, request: Request, told: DeviceMetadata, key: DeviceKey) -> None:
         place = self._place(told.identifier)
         # A stranger asks for the default application only; `~<application>~<id>` is no way in.
         if place is None or place[0] != self._default:
@@ -142,7 +142,7 @@ class AuthRoutes:
             Candidate(
                 application=place[0],
                 device_id=place[1],
-                public_key=pem,
+                public_key=key.pem,
                 key=key.fingerprint,
                 source_address=request.client.host if request.client else None,
                 attributes=metadata.attributes(told),

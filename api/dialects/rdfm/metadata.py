@@ -46,7 +46,7 @@ def read(document: object, field: str = "metadata") -> DeviceMetadata:
             raise Invalid(key, f"is longer than {LONGEST_IDENTIFIER} characters")
     if len(document) > _MOST_KEYS:
         raise Invalid(field, f"has more than {_MOST_KEYS} keys")
-    if sum(_size(key, value) for key, value in document.items()) > LARGEST:
+    if _size(document) > LARGEST:
         raise Invalid(field, f"is larger than {LARGEST} characters")
     identifier = document[ID_KEY]
     if not identifier:
@@ -59,15 +59,20 @@ def attributes(metadata: DeviceMetadata) -> tuple[Attribute, ...]:
     return attributes_of(dict(sorted(metadata.values.items())))
 
 
-def _size(key: str, value: object) -> int:
-    """Return how many characters a key and its value have; Invalid if they may not be so."""
-    if not 0 < len(key) <= _LONGEST_NAME:
-        raise Invalid(key or "metadata", f"a key must have 1 to {_LONGEST_NAME} characters")
-    if isinstance(value, str):
-        if len(value) > _LONGEST_TEXT:
-            raise Invalid(key, f"is longer than {_LONGEST_TEXT} characters")
-        return len(key) + len(value)
-    return len(key) + _size_of_list(key, value)
+def _size(document: dict[str, object]) -> int:
+    """Return how many characters there are in all; Invalid if a key or value may not be so."""
+    size = 0
+    for key, value in document.items():
+        length = len(key)
+        if not 0 < length <= _LONGEST_NAME:
+            raise Invalid(key or "metadata", f"a key must have 1 to {_LONGEST_NAME} characters")
+        if isinstance(value, str):
+            if len(value) > _LONGEST_TEXT:
+                raise Invalid(key, f"is longer than {_LONGEST_TEXT} characters")
+            size += length + len(value)
+        else:
+            size += length + _size_of_list(key, value)
+    return size
 
 
 def _size_of_list(key: str, value: object) -> int:

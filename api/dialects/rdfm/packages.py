@@ -20,7 +20,7 @@ from polyfleet.fleet.objects.kinds import PACKAGES
 from polyfleet.fleet.objects.metadata import APPLICATION_LABEL, SERIAL_LABEL
 from polyfleet.fleet.objects.package import Package
 from polyfleet.fleet.rights import Right
-from polyfleet.kube.errors import AlreadyExists, ApiError
+from polyfleet.kube.errors import AlreadyExists, ApiError, Unavailable
 
 _ATTEMPTS = 8
 
@@ -109,8 +109,11 @@ class PackageRoutes:
         }
         try:
             return await self._create(spec)
-        except ApiError:
-            await self._forget(artifact)
+        except (ApiError, Conflict) as error:
+            # A write whose answer was lost may have been carried out: then the file stays, and is
+            # swept later if no Package speaks of it.
+            if not (isinstance(error, Unavailable) and error.sent):
+                await self._forget(artifact)
             raise
 
     async def _create(self, spec: dict[str, object]) -> Package:

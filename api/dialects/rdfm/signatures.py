@@ -18,21 +18,28 @@ from polyfleet.fleet.keys import fingerprint, public_key
 
 SIGNATURE_HEADER = "x-rdfm-device-signature"
 
-_REMEMBERED_KEYS = 16_384
+_REMEMBERED_KEYS = 4096
 _MOST_WAITING = 512
 
 
 class DeviceKey(NamedTuple):
-    """A public key as sent, ready for use, with the fingerprint that is the same in any form."""
+    """A public key as sent, and ready for use."""
 
+    pem: str
     key: RSAPublicKey
-    fingerprint: str
+
+    @property
+    def fingerprint(self) -> str:
+        """What is the same for the key in any of its forms."""
+        return fingerprint(self.pem)
 
     def is_same_as(self, pem: str) -> bool:
         """Whether a stored text holds this key, in whatever form."""
+        if pem == self.pem:
+            return True
         try:
-            return device_key(pem).fingerprint == self.fingerprint
-        except Invalid:
+            return fingerprint(pem) == self.fingerprint
+        except ValueError:
             return False
 
 
@@ -63,7 +70,7 @@ class Signatures:
 def device_key(pem: str) -> DeviceKey:
     """Read a device's public key. Raises Invalid, which names what is wrong with it."""
     try:
-        return DeviceKey(public_key(pem), fingerprint(pem))
+        return DeviceKey(pem, public_key(pem))
     except ValueError as error:
         raise Invalid("public_key", str(error)) from None
 

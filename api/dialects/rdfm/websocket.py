@@ -120,8 +120,11 @@ class DeviceSockets:
 
     async def _progress(self, device: Device, message: Message) -> None:
         progress = message.get("progress")
-        number = isinstance(progress, int | float) and not isinstance(progress, bool)
-        if not number or not 0 <= progress <= _COMPLETE:
+        if (
+            not isinstance(progress, int | float)
+            or isinstance(progress, bool)
+            or not 0 <= progress <= _COMPLETE
+        ):
             raise Invalid("progress", f"must be a number from 0 to {_COMPLETE}")
         self._facade.reports.progress(device, int(progress))
 

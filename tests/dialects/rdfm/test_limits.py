@@ -72,6 +72,21 @@ def test_a_full_waiting_room_does_not_shut_out_known_devices(start_facade: Start
         assert known.ask().status_code == 200
 
 
+def test_a_crowd_from_one_address_does_not_shut_out_another(start_facade: StartFacade) -> None:
+    settings = {"enrollment": {"maximum": 3}, "trusted_proxies": ("127.0.0.1",), "insecure": True}
+    with start_facade(**settings) as server, server.client() as caller:
+        fleet = Fleet(server, caller, caller)
+
+        def ask(name: str, address: str) -> None:
+            assert fleet.stranger(name).ask(**{"X-Forwarded-For": address}).status_code == 401
+
+        for name in ("one", "two", "three", "four"):
+            ask(name, "192.0.2.1")
+        ask("elsewhere", "192.0.2.2")
+        waiting = [item["mac_address"] for item in caller.get("/api/v1/auth/pending").json()]
+        assert waiting == ["one", "two", "elsewhere"]
+
+
 def test_many_devices_that_ask_at_once_are_all_noted(fleet: Fleet) -> None:
     devices = [fleet.stranger() for _ in range(16)]
     with ThreadPoolExecutor(16) as pool:

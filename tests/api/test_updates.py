@@ -1,0 +1,62 @@
+"""How far a device is with its update."""
+
+from typing import Any
+
+import pytest
+
+from polyfleet.api.core.updates import update_change
+from polyfleet.fleet.objects.device import Update
+
+AT = "2026-11-22T00:00:00.000000Z"
+
+
+def change(
+    current: Update | None, offered: str | None = None, progress: int | None = None
+) -> dict[str, Any] | None:
+    return update_change(current, offered=offered, progress=progress, at=AT)
+
+
+def update(package: str = "p1", state: str = "Offered", progress: int = 0) -> Update:
+    return Update(package=package, state=state, progress=progress, attempts=1)
+
+
+@pytest.mark.parametrize("current", [None, update("p2"), update("p2", "InProgress", 50)])
+def test_another_offer_begins_from_nothing(current: Update | None) -> None:
+    assert change(current, "p1") == {
+        "package": "p1",
+        "rollout": None,
+        "state": "Offered",
+        "progress": 0,
+        "attempts": 1,
+        "at": AT,
+    }
+
+
+@pytest.mark.parametrize("current", [update(), update(state="InProgress", progress=40)])
+def test_the_same_offer_again_changes_nothing(current: Update) -> None:
+    assert change(current, "p1") is None
+
+
+def test_an_offer_after_the_end_is_another_attempt() -> None:
+    changed = change(update(state="Finished", progress=100), "p1")
+    assert changed is not None
+    assert (changed["attempts"], changed["state"], changed["progress"]) == (2, "Offered", 0)
+
+
+@pytest.mark.parametrize(("progress", "state"), [(1, "InProgress"), (100, "Finished")])
+def test_progress_moves_the_update_on(progress: int, state: str) -> None:
+    assert change(update(), progress=progress) == {"progress": progress, "state": state, "at": AT}
+
+
+def test_the_same_progress_again_changes_nothing() -> None:
+    assert change(update(state="InProgress", progress=40), progress=40) is None
+
+
+def test_without_an_offer_nothing_can_progress() -> None:
+    assert change(None, progress=40) is None
+
+
+def test_an_offer_and_its_progress_may_come_together() -> None:
+    changed = change(None, "p1", 30)
+    assert changed is not None
+    assert (changed["package"], changed["state"], changed["progress"]) == ("p1", "InProgress", 30)
