@@ -53,7 +53,7 @@ background=
 cat "$work/device.log"
 
 step "A package is uploaded, over RDFM's API"
-printf 'v2.0.0\nwhat the device is to run\n' >"$work/v2.img"
+{ echo v2.0.0 && head -c $((32 << 20)) /dev/urandom; } >"$work/v2.img" # 32 MiB; our example device reads the first line
 package=$(api POST /api/v1/packages --form "file=@$work/v2.img" \
   --form rdfm.software.version=v2.0.0 --form rdfm.hardware.devtype=gateway \
   --form requires:rdfm.software.version=v1.0.0 | json "value['id']")
