@@ -74,8 +74,6 @@ class MembershipChange(Part):
     """Whether the marks count."""
     settled_at: Instant | None = None
     """When the last mark of a committed change was seen to be gone."""
-    settled_at: Instant | None = None
-    """When no mark was left of it; it is kept for a while after."""
 
 
 class DeviceGroupStatus(Status):

@@ -1,0 +1,112 @@
+"""What a deletion waits for, and what it takes with it."""
+
+from typing import Any
+
+from polyfleet.fleet.membership import parse_value
+
+NAME = "main"
+
+
+def test_a_deleted_group_leaves_no_label_and_a_new_one_inherits_nobody(
+    fleet: Any, unique: str
+) -> None:
+    key = f"group.polyfleet.dev/{unique}"
+    fleet.create("DeviceGroup", unique)
+    names = [f"{unique}{number}" for number in range(3)]
+    for name in names:
+        fleet.create("Device", name, labels={key: "true"})
+    fleet.comes_to("DeviceGroup", unique, lambda item: item["status"].get("members") == 3)
+    fleet.delete("DeviceGroup", unique)
+    fleet.gone("DeviceGroup", unique)
+    assert not [name for name in names if key in fleet.get("Device", name)["metadata"]["labels"]]
+    fleet.create("DeviceGroup", unique)
+    fleet.condition("DeviceGroup", unique, "Ready", "True", "Reconciled")
+    assert fleet.get("DeviceGroup", unique)["status"]["members"] == 0
+
+
+def test_people_are_told_how_many_devices_left_a_deleted_group(fleet: Any, unique: str) -> None:
+    key = f"group.polyfleet.dev/{unique}"
+    fleet.create("DeviceGroup", unique)
+    fleet.create("Device", unique, labels={key: "true"})
+    fleet.comes_to("Device", unique, lambda item: parse_value(item["metadata"]["labels"][key]))
+    fleet.delete("DeviceGroup", unique)
+    fleet.gone("DeviceGroup", unique)
+    eventually_told(fleet, "GroupSwept", "1 devices left the deleted group")
+
+
+def test_a_package_in_use_waits_says_why_and_goes_when_it_is_free(fleet: Any, unique: str) -> None:
+    fleet.create("Package", unique)
+    fleet.create("DeviceGroup", unique, packages=[unique])
+    fleet.condition("Package", unique, "Deletable", "False", "InUse")
+    fleet.create("Device", unique, pin=unique)
+    fleet.create("Rollout", unique, package=unique)
+    wanted = f"groups: {unique}; pinned devices: {unique}; rollouts: {unique}"
+    fleet.comes_to("Package", unique, lambda item: wanted in str(item["status"]["conditions"]))
+    fleet.delete("Package", unique)
+    fleet.patch("DeviceGroup", unique, spec={"packages": []})
+    fleet.patch("Rollout", unique, spec={"aborted": True})
+    wanted = f"used by pinned devices: {unique}"
+    fleet.comes_to("Package", unique, lambda item: wanted in str(item["status"]["conditions"]))
+    fleet.patch("Device", unique, spec={"pin": None})
+    fleet.gone("Package", unique)
+    eventually_told(fleet, "PackageInUse", f"its deletion waits for pinned devices: {unique}")
+
+
+def test_an_unused_package_goes_at_once(fleet: Any, unique: str) -> None:
+    fleet.create("Package", unique)
+    fleet.condition("Package", unique, "Deletable", "True", "Unused")
+    fleet.delete("Package", unique)
+    fleet.gone("Package", unique)
+
+
+def test_an_application_takes_all_that_belongs_to_it_and_nothing_else(
+    fleet: Any, unique: str
+) -> None:
+    fleet.create("Application", unique)
+    fleet.comes_to("Application", unique, lambda item: item["metadata"].get("finalizers"))
+    own = f"{unique}.own"
+    fleet.create("DeviceGroup", own, application=unique, packages=[own])
+    fleet.create("Package", own, application=unique)
+    label = {f"group.polyfleet.dev/{own}": "true"}
+    fleet.create("Device", own, application=unique, pin=own, labels=label)
+    kinds = ("Rollout", "Command", "Enrollment", "Build", "Domain")
+    for kind in kinds:
+        fleet.create(kind, own, application=unique)
+    fleet.create("Device", unique)
+    fleet.delete("Application", unique)
+    fleet.gone("Application", unique)
+    kinds += ("DeviceGroup", "Package", "Device")
+    assert [kind for kind in kinds if fleet.get(kind, own) is not None] == []
+    assert fleet.get("Device", unique) is not None
+
+
+def test_the_default_application_waits_while_it_has_devices_and_comes_back(
+    own_fleet: Any, start_operator: Any
+) -> None:
+    with start_operator(own_fleet.namespace, default_application=NAME):
+        own_fleet.comes_to("Application", NAME, lambda item: "devices" in item.get("status", {}))
+        own_fleet.create("Device", "d1", application=NAME)
+        own_fleet.comes_to("Application", NAME, lambda item: item["status"]["devices"] == 1)
+        own_fleet.delete("Application", NAME)
+        own_fleet.condition("Application", NAME, "Ready", "False", "HasDevices")
+        assert own_fleet.get("Device", "d1") is not None
+        uid = own_fleet.get("Application", NAME)["metadata"]["uid"]
+        own_fleet.delete("Device", "d1")
+        own_fleet.comes_to("Application", NAME, lambda item: item["metadata"]["uid"] != uid)
+
+
+def test_expired_commands_and_tokens_go_and_others_stay(fleet: Any, unique: str) -> None:
+    past = {"expiresAt": "2020-01-01T00:00:00Z"}
+    fleet.create("Command", f"{unique}old", **past)
+    fleet.create("AccessToken", f"{unique}old", **past)
+    fleet.create("Command", f"{unique}new")
+    fleet.create("AccessToken", f"{unique}new")
+    fleet.gone("Command", f"{unique}old")
+    fleet.gone("AccessToken", f"{unique}old")
+    assert fleet.get("Command", f"{unique}new") is not None
+    assert fleet.get("AccessToken", f"{unique}new") is not None
+
+
+def eventually_told(fleet: Any, reason: str, note: str) -> None:
+    """Wait until an Event says something; the Application stands in for the passing of time."""
+    fleet.comes_to("Application", "default", lambda _: note in fleet.events(reason))

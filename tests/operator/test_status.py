@@ -1,0 +1,124 @@
+"""What the operator tells people in conditions, counts and events."""
+
+from typing import Any
+
+
+def status(item: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = item.get("status", {})
+    return found
+
+
+def test_the_default_application_is_made_at_start(fleet: Any) -> None:
+    fleet.comes_to("Application", "default", lambda item: "devices" in status(item))
+
+
+def test_an_application_counts_what_belongs_to_it(fleet: Any, unique: str) -> None:
+    fleet.create("Application", unique)
+    for kind in ("Device", "DeviceGroup", "Package"):
+        fleet.create(kind, f"{unique}.{kind.lower()}", application=unique)
+    fleet.comes_to(
+        "Application",
+        unique,
+        lambda item: [status(item).get(n) for n in ("devices", "groups", "packages")] == [1, 1, 1],
+    )
+    fleet.delete("Device", f"{unique}.device")
+    fleet.comes_to("Application", unique, lambda item: status(item)["devices"] == 0)
+
+
+def test_a_member_named_without_a_uid_is_bound_to_the_first_user_of_that_name(
+    fleet: Any, unique: str
+) -> None:
+    fleet.create("Application", unique, members=[{"user": unique, "role": "reader"}])
+    user = fleet.create("User", unique)
+    bound = [{"user": unique, "uid": user["metadata"]["uid"]}]
+    fleet.comes_to("Application", unique, lambda item: status(item).get("members") == bound)
+    fleet.delete("User", unique)
+    fleet.create("User", unique)
+    fleet.condition("User", unique, "Ready", "True", "Reconciled")
+    fleet.patch("Application", unique, spec={"owner": {"user": unique}})
+    item = fleet.comes_to(
+        "Application", unique, lambda item: status(item)["observedGeneration"] == 2
+    )
+    assert status(item)["members"] == bound
+
+
+def test_two_users_of_one_name_are_told_apart_by_age(fleet: Any, unique: str) -> None:
+    fleet.create("User", f"{unique}a", name=unique, createdAt="2020-01-01T00:00:00.000000Z")
+    fleet.create("User", f"{unique}b", name=unique, createdAt="2021-01-01T00:00:00.000000Z")
+    fleet.condition("User", f"{unique}b", "Ready", "False", "DuplicateName")
+    fleet.condition("User", f"{unique}a", "Ready", "True", "Reconciled")
+
+
+def test_two_groups_of_one_name_are_told_apart_by_age(fleet: Any, unique: str) -> None:
+    fleet.create("DeviceGroup", f"{unique}a", name=unique, createdAt="2020-01-01T00:00:00.000000Z")
+    fleet.create("DeviceGroup", f"{unique}b", name=unique, createdAt="2021-01-01T00:00:00.000000Z")
+    message = fleet.condition("DeviceGroup", f"{unique}b", "Ready", "False", "DuplicateName")
+    assert f"{unique}a" in message
+    fleet.delete("DeviceGroup", f"{unique}a")
+    fleet.condition("DeviceGroup", f"{unique}b", "Ready", "True", "Reconciled")
+
+
+def test_a_group_says_what_it_lacks_to_reach_its_target(fleet: Any, unique: str) -> None:
+    fleet.create("DeviceGroup", unique, policy="exact_match,2.0", packages=[f"{unique}p"])
+    message = fleet.condition("DeviceGroup", unique, "Ready", "False", "PackageMissing")
+    assert f"{unique}p" in message
+    fleet.create("Package", f"{unique}p", version="1.0")
+    message = fleet.condition("DeviceGroup", unique, "Ready", "False", "TargetMissing")
+    assert "2.0" in message
+    fleet.patch("DeviceGroup", unique, spec={"policy": "exact_match,1.0"})
+    fleet.condition("DeviceGroup", unique, "Ready", "True", "Reconciled")
+
+
+def test_what_belongs_to_no_application_says_so(fleet: Any, unique: str) -> None:
+    fleet.create("DeviceGroup", unique, application=unique)
+    fleet.create("Package", unique, application=unique)
+    fleet.create("Rollout", unique, application=unique)
+    for kind in ("DeviceGroup", "Package", "Rollout"):
+        fleet.condition(kind, unique, "Ready", "False", "ApplicationMissing")
+    fleet.create("Application", unique)
+    fleet.condition("DeviceGroup", unique, "Ready", "True", "Reconciled")
+    fleet.condition("Package", unique, "Ready", "False", "ArtifactMissing")
+    fleet.condition("Rollout", unique, "Ready", "False", "PackageMissing")
+
+
+def test_a_rollout_says_what_it_lacks(fleet: Any, unique: str) -> None:
+    fleet.create("Rollout", unique, package=unique, targets={"groups": [f"{unique}g"]})
+    fleet.condition("Rollout", unique, "Ready", "False", "PackageMissing")
+    fleet.create("Package", unique)
+    message = fleet.condition("Rollout", unique, "Ready", "False", "GroupMissing")
+    assert f"{unique}g" in message
+    fleet.create("DeviceGroup", f"{unique}g")
+    fleet.condition("Rollout", unique, "Ready", "True", "Reconciled")
+
+
+def test_members_by_selector_are_counted_as_labels_change(fleet: Any, unique: str) -> None:
+    selector = {"matchExpressions": [{"key": "site", "operator": "In", "values": [unique]}]}
+    fleet.create("DeviceGroup", unique, selector=selector)
+    fleet.create("Device", unique, labels={"site": unique})
+    fleet.comes_to("DeviceGroup", unique, lambda item: status(item).get("members") == 1)
+    fleet.patch("Device", unique, metadata={"labels": {"site": "elsewhere"}})
+    fleet.comes_to("DeviceGroup", unique, lambda item: status(item)["members"] == 0)
+    fleet.patch("Device", unique, metadata={"labels": {"site": unique}})
+    fleet.comes_to("DeviceGroup", unique, lambda item: status(item)["members"] == 1)
+    fleet.delete("Device", unique)
+    fleet.comes_to("DeviceGroup", unique, lambda item: status(item)["members"] == 0)
+
+
+def test_a_package_counts_its_groups(fleet: Any, unique: str) -> None:
+    fleet.create("Package", unique)
+    fleet.condition("Package", unique, "Deletable", "True", "Unused")
+    fleet.create("DeviceGroup", unique, packages=[unique])
+    message = fleet.condition("Package", unique, "Deletable", "False", "InUse")
+    assert message == f"used by groups: {unique}"
+    assert status(fleet.get("Package", unique))["assigned"] == 1
+    fleet.patch("DeviceGroup", unique, spec={"packages": []})
+    fleet.condition("Package", unique, "Deletable", "True", "Unused")
+
+
+def test_status_that_is_lost_is_rebuilt(fleet: Any, unique: str) -> None:
+    fleet.create("DeviceGroup", unique)
+    before = fleet.comes_to("DeviceGroup", unique, lambda item: "serial" in status(item))
+    fleet.set_status("DeviceGroup", unique, members=None, conditions=None, serial=None)
+    after = fleet.comes_to("DeviceGroup", unique, lambda item: "serial" in status(item))
+    assert status(after)["serial"] == status(before)["serial"]
+    assert status(after)["conditions"][0]["type"] == "Ready"
