@@ -29,12 +29,12 @@ def main() -> int:
     configure_logging(settings.log_format, settings.log_level)
     log = structlog.get_logger("polyfleet.api")
     try:
-        listener = listen(settings.host, settings.port)
+        listener = bind(settings.host, settings.port)
     except OSError as error:
         log.error("cannot listen", host=settings.host, port=settings.port, error=str(error))  # noqa: TRY400 - the address says it all
         return 1
     server = uvicorn.Server(server_config(settings))
-    log.info("listening", host=settings.host, port=listener.getsockname()[1])
+    log.info("starting", host=settings.host, port=listener.getsockname()[1])
     # Uvicorn repeats the signal that ended it; by then all is done that it should cause.
     for stop in (signal.SIGTERM, signal.SIGINT):
         signal.signal(stop, lambda *_: None)
@@ -64,8 +64,12 @@ def server_config(settings: Settings) -> uvicorn.Config:
     )
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket that finds dead peers by TCP keepalive (accepted ones inherit)."""
+def bind(host: str, port: int) -> socket.socket:
+    """Return a bound socket whose connections find dead peers by TCP keepalive.
+
+    It does not listen yet: until the facade has started, clients are refused at once rather than
+    kept waiting.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -79,7 +83,6 @@ def listen(host: str, port: int) -> socket.socket:
             if hasattr(socket, option):
                 listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
         listener.bind((host, port))
-        listener.listen(_BACKLOG)
     except OSError:
         listener.close()
         raise

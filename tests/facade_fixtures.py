@@ -19,7 +19,7 @@ import pytest
 import uvicorn
 import uvloop
 
-from polyfleet.api.__main__ import listen, server_config
+from polyfleet.api.__main__ import bind, server_config
 from polyfleet.api.app import FacadeApplication
 from polyfleet.api.core.facade import Facade
 from polyfleet.api.core.identity.accounts import create_access_token
@@ -75,7 +75,7 @@ class FacadeServer:
 @contextmanager
 def running_facade(settings: Settings) -> Iterator[FacadeServer]:
     """Run a facade for the length of the block; fail if it does not start."""
-    listener = listen(settings.host, settings.port)
+    listener = bind(settings.host, settings.port)
     config = server_config(settings)
     application = config.app
     assert isinstance(application, FacadeApplication)

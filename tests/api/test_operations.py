@@ -1,14 +1,26 @@
 """Probes and metrics of a running facade."""
 
+import secrets
 import time
+from typing import Any
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from polyfleet.fleet.objects.kinds import GROUPS, PACKAGES, ROLLOUTS
 from tests.facade_fixtures import FacadeServer, StartFacade
 
 DEADLINE = 30.0
+
+
+def wait_for(client: httpx.Client, status: int) -> httpx.Response:
+    """Return what /readyz answers once it has that status."""
+    end = time.monotonic() + DEADLINE
+    while (answer := client.get("/readyz")).status_code != status:
+        assert time.monotonic() < end, answer.text
+        time.sleep(0.05)
+    return answer
 
 
 def test_a_facade_with_a_filled_cache_is_healthy_and_ready(facade_server: FacadeServer) -> None:
@@ -21,14 +33,36 @@ def test_a_facade_with_a_filled_cache_is_healthy_and_ready(facade_server: Facade
 
 def test_without_news_it_is_unready_and_makes_no_offers(start_facade: StartFacade) -> None:
     with start_facade(stale_after=0.05) as server, server.client() as client:
-        end = time.monotonic() + DEADLINE
-        while (answer := client.get("/readyz")).status_code != 503 and time.monotonic() < end:
-            time.sleep(0.05)
-        assert answer.status_code == 503
+        answer = wait_for(client, 503)
         assert answer.json()["status"] == "unready"
         assert "no news of groups, packages or rollouts" in answer.json()["reasons"][0]
         assert not server.facade.offers_allowed()
         assert client.get("/healthz").status_code == 200
+
+
+def test_news_make_it_ready_again(start_facade: StartFacade) -> None:
+    with start_facade(stale_after=1.0) as server, server.client() as client:
+        wait_for(client, 503)
+        item: dict[str, Any] = {"application": "default"}
+        objects = (
+            (GROUPS, {**item, "name": "g"}),
+            (PACKAGES, {**item, "version": "v1"}),
+            (ROLLOUTS, {**item, "package": "news", "targets": {"groups": ["news"]}}),
+        )
+
+        async def tell_news(text: str) -> None:
+            """Write behind the cache's back, so that only its watches can tell it."""
+            for kind, spec in objects:
+                meta = {"name": "news", "labels": {"news": text}}
+                body = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": meta}
+                await server.facade.client.patch(
+                    kind, "news", {**body, "spec": spec}, content="apply"
+                )
+
+        end = time.monotonic() + DEADLINE
+        while client.get("/readyz").status_code != 200:
+            assert time.monotonic() < end, "the facade does not become ready again"
+            server.call(tell_news(secrets.token_hex(4)))
 
 
 def test_metrics_count_requests_and_name_no_device(
@@ -44,6 +78,7 @@ def test_metrics_count_requests_and_name_no_device(
     }
     assert ("native", "/polyfleet/v1/devices/{device_id:path}/decision", "404") in counts
     assert ("none", "unmatched", "404") in counts
+    assert any("cache" in name and family.samples for name, family in families.items())
     assert families["polyfleet_offers_allowed"].samples[0].value == 1
     assert "secret-device-7" not in text
 

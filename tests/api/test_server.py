@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from polyfleet.api import protocol
-from polyfleet.api.__main__ import listen
+from polyfleet.api.__main__ import bind
 from tests.facade_fixtures import FacadeServer, StartFacade
 
 DEADLINE = 60.0
@@ -81,8 +81,9 @@ def test_requests_may_follow_each_other_on_one_connection(
 
 
 def test_accepted_connections_find_dead_peers() -> None:
-    with listen("127.0.0.1", 0) as listener:
+    with bind("127.0.0.1", 0) as listener:
         listener.settimeout(DEADLINE)
+        listener.listen()
         with socket.create_connection(listener.getsockname()):
             accepted, _ = listener.accept()
             with accepted:
@@ -139,7 +140,7 @@ def test_the_process_serves_until_it_is_told_to_stop(
         )
     try:
         started = wait_for_line(log, process, "facade started")
-        port = next(line["port"] for line in started if line["event"] == "listening")
+        port = next(line["port"] for line in started if line["event"] == "starting")
         answer = httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False)
         assert answer.status_code == 200
         process.send_signal(signal.SIGTERM)
