@@ -32,7 +32,7 @@ from polyfleet.fleet.objects.kinds import GROUPS
 from polyfleet.fleet.objects.metadata import APPLICATION_LABEL, SERIAL_LABEL
 from polyfleet.fleet.rights import Right
 from polyfleet.kube.errors import AlreadyExists
-from polyfleet.kube.membership import MembershipConflict, change_members
+from polyfleet.kube.membership import MembershipConflict
 
 _ATTEMPTS = 8
 _LARGEST_METADATA = 65_536
@@ -86,16 +86,9 @@ class GroupRoutes:
         fields = bodies.exactly(await self._json(request), ("add", "remove"))
         add, remove = (bodies.serials(fields[name], name) for name in ("add", "remove"))
         group = caller.find(self._facade.cache.groups, serial_of(request), Right.WRITE)
-        facade = self._facade
+        joining, leaving = (self._devices(caller, group, serials) for serials in (add, remove))
         try:
-            await change_members(
-                facade.writer,
-                facade.cache,
-                group,
-                self._devices(caller, group, add),
-                self._devices(caller, group, remove),
-                facade.clock(),
-            )
+            await self._facade.members.change(group, joining, leaving)
         except MembershipConflict as error:
             raise Conflict(str(error)) from None
         return _done()

@@ -121,8 +121,8 @@ class Registration(Body):
     last_appeared: str
 
 
-class RegistrationReference(Body):
-    """Which pending registration is meant."""
+class RegistrationReference(BaseModel):
+    """Which pending registration is meant; other fields are passed over."""
 
     mac_address: str
     public_key: str
