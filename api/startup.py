@@ -17,6 +17,7 @@ from polyfleet.api.core.facade import Facade
 from polyfleet.api.core.identity.authenticator import Identity
 from polyfleet.api.core.identity.clock import Clock, wall_clock
 from polyfleet.api.core.identity.signing_keys import Purpose, SigningKeys
+from polyfleet.api.core.membership import MembershipWriter
 from polyfleet.api.core.reports import ReportWriter
 from polyfleet.api.settings import Settings
 from polyfleet.fleet.instants import timestamp
@@ -95,6 +96,7 @@ async def open_facade(
                 settings=settings.reports,
                 attribute_labels=settings.attribute_labels,
             ),
+            members=await stack.enter_async_context(MembershipWriter(writer, cache, clock=clock)),
             offers=offers,
             clock=clock,
         )

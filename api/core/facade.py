@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from polyfleet.api.core.artifacts.store import ArtifactStore
     from polyfleet.api.core.catalogue import CatalogueSource
     from polyfleet.api.core.identity.authenticator import Identity
+    from polyfleet.api.core.membership import MembershipWriter
     from polyfleet.api.core.reports import ReportWriter
     from polyfleet.api.settings import Settings
     from polyfleet.fleet.objects.device import Device
@@ -44,6 +45,7 @@ class Facade:
     appearances: Activity[Enrollment]
     """When each device that waits to be let in last asked."""
     reports: ReportWriter
+    members: MembershipWriter
     offers: CatalogueSource
     clock: Callable[[], datetime]
 
