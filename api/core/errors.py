@@ -4,7 +4,7 @@
 Nothing here knows HTTP: each dialect renders these errors in its own shape.
 """
 
-import polyfleet.kube.errors as kube  # noqa: PLR0402  a namespace package has no attributes
+import polyfleet.kube.errors as kube
 
 
 class PolyfleetError(Exception):

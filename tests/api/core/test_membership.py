@@ -53,7 +53,7 @@ async def test_a_committed_change_counts_at_once_and_its_marks_go_without_an_ope
 
 async def test_a_single_move_leaves_nothing_to_tidy(fleet: Namespace, clock: Clock) -> None:
     group = await make_group(fleet)
-    (device,) = await make_devices(fleet: Namespace, 1)
+    (device,) = await make_devices(fleet, 1)
     async with MembershipWriter(fleet.writer, fleet.cache, clock=clock) as members:
         await members.change(group, [device], [])
     stored = fleet.cache.devices.get(device.metadata.name)
