@@ -5,6 +5,7 @@ The check is made when a request starts; a download that has begun runs to its e
 
 import hashlib
 import hmac
+import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -15,6 +16,8 @@ LOCAL_PREFIX = "/local_storage"
 
 _PURPOSE = b"polyfleet artifact link 1"
 _MAXIMUM_DIGITS = 12
+_ROUNDING_SECONDS = 60
+_REMEMBERED = 1024
 
 
 class LinkSigner:
@@ -36,14 +39,19 @@ class LinkSigner:
         self._lifetime = lifetime
         self._clock = clock
         self._public = public
+        self._signed: dict[str, tuple[str, bytes, str]] = {}
 
     def link(self, path: str, base_url: str) -> str:
-        """Return the address of a stored path, good for the lifetime from now on."""
+        """Return the address of a stored path, good for the lifetime and up to a minute more.
+
+        Whoever asks in the same minute gets the same address, so it is signed but once.
+        """
         address = f"{base_url.rstrip('/')}{LOCAL_PREFIX}/{path}"
         if self._public:
             return address
-        expires = str(int((self._clock() + self._lifetime).timestamp()))
-        return f"{address}?expires={expires}&signature={_sign(self._keys()[0], path, expires)}"
+        ends = (self._clock() + self._lifetime).timestamp()
+        expires = str(math.ceil(ends / _ROUNDING_SECONDS) * _ROUNDING_SECONDS)
+        return f"{address}?expires={expires}&signature={self._signature(path, expires)}"
 
     def check(self, path: str, query: Mapping[str, str]) -> None:
         """Raise Forbidden unless the query holds a good, unexpired signature of the path."""
@@ -59,6 +67,17 @@ class LinkSigner:
             raise Forbidden("the link does not hold")
         if int(expires) <= self._clock().timestamp():
             raise Forbidden("the link has expired")
+
+    def _signature(self, path: str, expires: str) -> str:
+        key = self._keys()[0]
+        known = self._signed.get(path)
+        if known is not None and known[0] == expires and known[1] == key:
+            return known[2]
+        if len(self._signed) >= _REMEMBERED:
+            self._signed.clear()
+        signature = _sign(key, path, expires)
+        self._signed[path] = (expires, key, signature)
+        return signature
 
 
 def _sign(key: bytes, path: str, expires: str) -> str:

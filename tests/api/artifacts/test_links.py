@@ -107,3 +107,28 @@ def test_public_links_are_bare_and_always_hold(clock: SimpleNamespace) -> None:
     )
     assert public.link(PATH, BASE) == f"{BASE}/local_storage/{PATH}"
     public.check(PATH, {})
+
+
+def test_links_of_one_minute_are_the_same_and_hold_at_least_the_lifetime(
+    signer: LinkSigner, clock: SimpleNamespace
+) -> None:
+    clock.now += timedelta(seconds=1)
+    first = signer.link(PATH, BASE)
+    clock.now += timedelta(seconds=58)
+    assert signer.link(PATH, BASE) == first
+    clock.now += timedelta(hours=24, seconds=-1)
+    signer.check(PATH, query(first))
+
+
+def test_a_changed_key_makes_another_link_at_once(clock: SimpleNamespace) -> None:
+    keys = [b"k" * 32]
+    signer = LinkSigner(lambda: keys, lifetime=timedelta(hours=24), clock=lambda: clock.now)
+    first = signer.link(PATH, BASE)
+    keys[0] = b"n" * 32
+    assert signer.link(PATH, BASE) != first
+
+
+def test_links_to_very_many_files_are_all_good(signer: LinkSigner) -> None:
+    for number in range(3000):
+        path = f"{number:08x}-5cde-467f-acf7-39e4b397e313"
+        signer.check(path, query(signer.link(path, BASE)))
