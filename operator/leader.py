@@ -37,6 +37,10 @@ from polyfleet.operator.feed import (
 from polyfleet.operator.metrics import QueueMetrics
 from polyfleet.operator.queue import Key, WorkQueue
 
+# There can be many thousands of these, and their writes are rationed: people's own changes of
+# groups, packages and applications do not wait behind them.
+BULK = frozenset({DEVICE_KEY, MEMBERS_KEY, COMMAND_KEY, TOKEN_KEY})
+
 # Counts of many objects are written at most this often, in seconds.
 SPACING = {APPLICATION_KEY: 1.0, GROUP_KEY: 0.5, PACKAGE_KEY: 0.5, MEMBERS_KEY: 2.0}
 
@@ -66,23 +70,32 @@ class Leader:
 
     def __init__(self, context: Context, metrics: QueueMetrics) -> None:
         self._context = context
-        self.queue = WorkQueue(
-            self._handle,
-            workers=context.settings.operator_workers,
-            spacing=SPACING,
-            metrics=metrics,
+        self._few, self._bulk = (
+            WorkQueue(
+                name,
+                self._handle,
+                workers=context.settings.operator_workers,
+                spacing=SPACING,
+                metrics=metrics,
+            )
+            for name in ("few", "bulk")
         )
-        self._feed = Feed(context.cache, context.settings, self.queue.add, context.clock)
+        self._feed = Feed(context.cache, context.settings, self.add, context.clock)
 
     async def run(self) -> None:
         """Work until cancelled."""
         self._feed.subscribe()
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self.queue.run(), name="queue")
+                tasks.create_task(self._few.run(), name="queue of few")
+                tasks.create_task(self._bulk.run(), name="queue of many")
                 tasks.create_task(self._look_at_everything(), name="first look")
         finally:
             self._feed.unsubscribe()
+
+    def add(self, key: Key) -> None:
+        """Have an object looked at soon."""
+        (self._bulk if key.controller in BULK else self._few).add(key)
 
     async def wake(self, key: Key, resource_version: str) -> None:
         """Look at an object that somebody saw at a version, once the cache has seen it too."""
@@ -97,7 +110,7 @@ class Leader:
         # After that time the cache is stuck; it will tell of the object itself when it goes on.
         with suppress(ValueError):
             await store.wait_for_version(key.name, resource_version, _KNOWN_SECONDS)
-        self.queue.add(key)
+        self.add(key)
 
     async def _handle(self, key: Key) -> float | None:
         if key.controller == MEMBERS_KEY:
@@ -107,7 +120,7 @@ class Leader:
 
     async def _look_at_everything(self) -> None:
         cache = self._context.cache
-        self.queue.add(Key(DEFAULT_KEY, self._context.settings.default_application))
+        self.add(Key(DEFAULT_KEY, self._context.settings.default_application))
         stores: tuple[tuple[str, Store[Any]], ...] = (
             (APPLICATION_KEY, cache.applications),
             (USER_KEY, cache.users),
@@ -121,12 +134,16 @@ class Leader:
         for controller, store in stores:
             # The older first: serials are to follow the order of creation.
             for item in sorted(store.values(), key=lambda item: item.metadata.creation_timestamp):
-                self.queue.add(Key(controller, item.metadata.name))
+                self.add(Key(controller, item.metadata.name))
             await asyncio.sleep(0)
         await self._look_at_devices(
             sorted(cache.devices.values(), key=lambda item: item.metadata.creation_timestamp)
         )
-        _log.info("looked at everything", devices=len(cache.devices), waiting=len(self.queue))
+        _log.info(
+            "looked at everything",
+            devices=len(cache.devices),
+            waiting=len(self._few) + len(self._bulk),
+        )
 
     async def _look_at_devices(self, found: Iterable[Device]) -> None:
         for number, device in enumerate(list(found), start=1):

@@ -19,11 +19,14 @@ class Outcome:
 
 
 class QueueMetrics:
-    """The metrics of the work queue."""
+    """The metrics of the work queues."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._depth = Gauge(
-            "polyfleet_queue_depth", "Objects that wait to be looked at.", registry=registry
+            "polyfleet_queue_depth",
+            "Objects that wait to be looked at.",
+            ("queue",),
+            registry=registry,
         )
         self._looks = Counter(
             "polyfleet_reconciles",
@@ -38,9 +41,9 @@ class QueueMetrics:
             registry=registry,
         )
 
-    def watch(self, depth: Callable[[], float]) -> None:
-        """Have the depth read from a queue."""
-        self._depth.set_function(depth)
+    def watch(self, queue: str, depth: Callable[[], float]) -> None:
+        """Have the depth of a queue read from it."""
+        self._depth.labels(queue).set_function(depth)
 
     @contextmanager
     def timed(self, controller: str) -> Iterator[Outcome]:

@@ -40,6 +40,7 @@ class WorkQueue:
 
     def __init__(
         self,
+        name: str,
         handle: Handle,
         *,
         workers: int,
@@ -57,7 +58,7 @@ class WorkQueue:
         self._not_before: dict[Key, float] = {}
         self._failures: dict[Key, int] = {}
         self._changed = asyncio.Event()
-        metrics.watch(self.__len__)
+        metrics.watch(name, self.__len__)
 
     def __len__(self) -> int:
         return len(self._due)

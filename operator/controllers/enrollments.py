@@ -7,15 +7,18 @@ from polyfleet.fleet.objects.enrollment import Enrollment
 from polyfleet.fleet.objects.kinds import ENROLLMENTS
 from polyfleet.kube.devices import find_device
 from polyfleet.kube.enrollment import accept
-from polyfleet.kube.errors import NotFound
+from polyfleet.kube.errors import Conflict, NotFound
 from polyfleet.operator.context import Context
 from polyfleet.operator.indexes import application_present
 from polyfleet.operator.reconcile.adoption import metadata_patch
+from polyfleet.operator.reconcile.conditions import holds
 from polyfleet.operator.reconcile.enrollments import (
+    KEY_CHANGE,
     EnrollmentFacts,
     Step,
     condition_patch,
     next_step,
+    refusal_patch,
 )
 from polyfleet.operator.reconcile.verdict import Notice
 
@@ -37,16 +40,22 @@ async def reconcile(context: Context, name: str) -> float | None:
         return None
     metadata = metadata_patch(enrollment.metadata, application=enrollment.spec.application)
     status = condition_patch(facts, context.clock())
-    if metadata is not None or status is not None:
-        await context.limiter.acquire()
-        await context.write(ENROLLMENTS, enrollment, metadata=metadata, status=status)
+    after = await context.write(ENROLLMENTS, enrollment, metadata=metadata, status=status)
+    if holds(after, KEY_CHANGE) and not holds(enrollment, KEY_CHANGE):
+        message = "its approval would replace the key of an existing device"
+        context.tell(after, Notice(KEY_CHANGE, message, "Warning"))
     return again
 
 
 async def _accept(context: Context, enrollment: Enrollment) -> None:
-    device = await accept(
-        context.writer, context.cache, context.serials, enrollment, context.clock()
-    )
+    now = context.clock()
+    try:
+        device = await accept(context.writer, context.cache, context.serials, enrollment, now)
+    except Conflict as error:
+        # It may pass, so it is tried again; but it may stay, so people should see it.
+        status = refusal_patch(enrollment, error.message, now)
+        await context.write(ENROLLMENTS, enrollment, status=status)
+        raise
     message = f"device {enrollment.spec.device_id} was let in"
     context.tell(device, Notice("EnrollmentApproved", message))
 

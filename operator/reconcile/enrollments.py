@@ -61,6 +61,11 @@ def condition_patch(facts: EnrollmentFacts, now: datetime) -> dict[str, Any] | N
     return status_patch(enrollment, wanted, now) if wanted else None
 
 
+def refusal_patch(enrollment: Enrollment, why: str, now: datetime) -> dict[str, Any] | None:
+    """Return the status patch that says why an approved device could not be let in."""
+    return status_patch(enrollment, [Wanted(READY, False, "NotAccepted", why)], now)
+
+
 def replaces_key(enrollment: Enrollment, device: Device | None) -> bool:
     """Say whether the device has keys and this one is not among them."""
     if device is None or not device.spec.public_keys:

@@ -7,6 +7,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from polyfleet.fleet.names import object_name
+
 
 @pytest.fixture(scope="session")
 def new_key() -> Callable[[], str]:
@@ -56,6 +58,7 @@ def test_a_key_that_would_replace_another_shows(
     fleet.create("Device", unique, publicKeys=[old])
     message = fleet.condition("Enrollment", unique, "KeyChange", "True", "ExistingDevice")
     assert unique in message
+    fleet.comes_to("Enrollment", unique, lambda _: bool(fleet.events("KeyChange")))
     fleet.patch("Enrollment", unique, spec={"approval": "Approved"})
     fleet.gone("Enrollment", unique)
     assert device_of(fleet, unique)["spec"]["publicKeys"] == [new]  # type: ignore[index]
@@ -76,6 +79,18 @@ def test_a_key_that_is_none_cannot_be_approved(fleet: Any, unique: str) -> None:
     message = fleet.condition("Enrollment", unique, "Ready", "False", "InvalidKey")
     assert "PEM" in message
     assert device_of(fleet, unique) is None
+
+
+def test_an_approval_that_cannot_be_carried_out_says_why(
+    fleet: Any, unique: str, new_key: Callable[[], str]
+) -> None:
+    taken = object_name("Device", "default", unique)
+    fleet.create("Device", taken, deviceId="of another name")
+    fleet.create("Enrollment", unique, publicKey=new_key(), approval="Approved")
+    fleet.condition("Enrollment", unique, "Ready", "False", "NotAccepted")
+    fleet.delete("Device", taken)
+    fleet.gone("Enrollment", unique)
+    assert device_of(fleet, unique) is not None
 
 
 def test_a_question_that_nobody_asks_any_more_is_dropped(

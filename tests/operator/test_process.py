@@ -34,7 +34,7 @@ def test_it_answers_probes_and_metrics(operator: Any) -> None:
     assert get(process, "/readyz")[0] == 200
     status, text = get(process, "/metrics")
     assert status == 200
-    assert re.search(r"^polyfleet_queue_depth [0-9]", text, re.MULTILINE)
+    assert re.search(r'^polyfleet_queue_depth{queue="few"} [0-9]', text, re.MULTILINE)
     assert 'polyfleet_reconciles_total{controller="application",outcome="ok"}' in text
     assert 'polyfleet_cache_objects{kind="Device"}' in text
 

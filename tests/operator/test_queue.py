@@ -24,6 +24,7 @@ async def running(
     registry: CollectorRegistry | None = None,
 ) -> AsyncIterator[WorkQueue]:
     queue = WorkQueue(
+        "few",
         handle,
         workers=workers,
         spacing={"group": spacing},
