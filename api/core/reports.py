@@ -15,7 +15,7 @@ import structlog
 
 from polyfleet.api.core.errors import NotFound, RateLimited, from_api_error
 from polyfleet.api.core.rate_limits import TokenBuckets
-from polyfleet.api.core.updates import update_change
+from polyfleet.api.core.updates import is_new_offer, update_change
 from polyfleet.api.settings import ReportSettings
 from polyfleet.fleet.attributes import Attribute, merge_source, mirrored_labels, replace_source
 from polyfleet.fleet.instants import timestamp
@@ -124,7 +124,8 @@ class ReportWriter:
 
     def offered(self, device: Device, package: str) -> None:
         """Note that the device was offered the Package of that object name, if that is new."""
-        self._note_update(device, Report(source="", offered=package))
+        if is_new_offer(device.status.update, package):
+            self._note_update(device, Report(source="", offered=package))
 
     def progress(self, device: Device, progress: int) -> None:
         """Note how far the device is, in per cent, with what it was offered last."""

@@ -11,6 +11,11 @@ FINISHED = "Finished"
 _COMPLETE = 100
 
 
+def is_new_offer(current: Update | None, offered: str) -> bool:
+    """Say whether an offer is another one than the device was given last."""
+    return current is None or current.package != offered or current.state == FINISHED
+
+
 def update_change(
     current: Update | None, *, offered: str | None, progress: int | None, at: str
 ) -> dict[str, Any] | None:
@@ -22,7 +27,7 @@ def update_change(
     """
     change: dict[str, Any] = {}
     reached = 0 if current is None else current.progress
-    if offered is not None and _is_new(current, offered):
+    if offered is not None and is_new_offer(current, offered):
         again = current is not None and current.package == offered
         attempts = current.attempts + 1 if current is not None and again else 1
         change = {"package": offered, "rollout": None, "state": OFFERED, "progress": 0}
@@ -32,7 +37,3 @@ def update_change(
         change["progress"] = progress
         change["state"] = FINISHED if progress == _COMPLETE else IN_PROGRESS
     return {**change, "at": at} if change else None
-
-
-def _is_new(current: Update | None, offered: str) -> bool:
-    return current is None or current.package != offered or current.state == FINISHED

@@ -1,5 +1,7 @@
 """The question that every device asks: whether there is an update for it."""
 
+import time
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -9,7 +11,7 @@ from polyfleet.api.core.requests import decode_json
 from polyfleet.api.dialects.rdfm import bodies, metadata, schemas
 from polyfleet.api.dialects.rdfm.access import flat_name
 from polyfleet.api.dialects.rdfm.auth import LARGEST_BODY
-from polyfleet.api.dialects.rdfm.links import download_link
+from polyfleet.api.dialects.rdfm.links import base_url, download_link
 from polyfleet.api.dialects.rdfm.routes import DEVICE_TOKEN, Route
 from polyfleet.api.dialects.rdfm.translate.dates import birth, greenwich
 from polyfleet.api.dialects.rdfm.translate.wire import encode
@@ -19,6 +21,8 @@ from polyfleet.fleet.resolve.facts import reported_facts
 from polyfleet.fleet.resolve.resolver import resolve
 
 _REMEMBERED = 4096
+_LINK_SECONDS = 60.0
+"""How long one link is given to all who ask; at most a tenth of its life."""
 
 
 class UpdateRoutes:
@@ -26,7 +30,8 @@ class UpdateRoutes:
 
     def __init__(self, facade: Facade) -> None:
         self._facade = facade
-        self._births: dict[str, str] = {}
+        self._offers: dict[tuple[str, str], tuple[float, bytes]] = {}
+        self._reuse = min(_LINK_SECONDS, facade.settings.artifacts.link_lifetime / 10)
 
     async def check(self, request: Request) -> Response:
         """Offer the package that the device is to install now, if there is one."""
@@ -41,11 +46,11 @@ class UpdateRoutes:
         if package is None:
             return Response(status_code=204)
         try:
-            uri = await download_link(facade, request, package)
+            offer = await self._offer(request, package)
         except NotFound:
             return Response(status_code=204)
         facade.reports.offered(device, package.metadata.name)
-        return Response(self._offer(package, uri), media_type="application/json")
+        return Response(offer, media_type="application/json")
 
     def _decide(self, device: Device, told: metadata.Flat) -> Package | None:
         facade = self._facade
@@ -58,25 +63,27 @@ class UpdateRoutes:
         # A package that kubectl made has no number yet until the operator has seen it.
         return package if package is not None and package.metadata.serial is not None else None
 
-    def _offer(self, package: Package, uri: str) -> bytes:
+    async def _offer(self, request: Request, package: Package) -> bytes:
+        """Return the encoded offer; its link is signed once a while, not once a device."""
+        key = (package.metadata.uid, base_url(self._facade, request))
+        now = time.monotonic()
+        known = self._offers.get(key)
+        if known is not None and known[0] > now:
+            return known[1]
+        uri = await download_link(self._facade, request, package)
         artifact = package.spec.artifact
-        return encode(
+        offer = encode(
             {
                 "id": package.metadata.serial,
-                "created": self._birth(package),
+                "created": greenwich(birth(package.metadata, package.spec.created_at)),
                 "sha256": artifact.sha256 if artifact else "",
                 "uri": uri,
             }
         )
-
-    def _birth(self, package: Package) -> str:
-        uid = package.metadata.uid
-        known = self._births.get(uid)
-        if known is None:
-            if len(self._births) >= _REMEMBERED:
-                self._births.clear()
-            known = self._births[uid] = greenwich(birth(package.metadata, package.spec.created_at))
-        return known
+        if len(self._offers) >= _REMEMBERED:
+            self._offers.clear()
+        self._offers[key] = (now + self._reuse, offer)
+        return offer
 
 
 def routes(update: UpdateRoutes) -> list[Route]:
