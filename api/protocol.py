@@ -9,7 +9,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAXIMUM_HEAD = 64 * 1024
-"""Bytes of request line and headers; more may pass if they come in one piece."""
+"""Bytes of request line and headers, beyond the piece in which they begin."""
 HEAD_TIMEOUT = 30.0
 """Seconds for a head to arrive, and for a new connection to say anything."""
 
@@ -20,6 +20,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._head_open = True
+        self._head_is_new = False
         self._head_size = 0
         self._head_timer: asyncio.TimerHandle | None = None
 
@@ -35,10 +36,12 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came; end the connection if its head grows too long."""
+        self._head_is_new = False
         super().data_received(data)
         if not self._head_open:
             return
-        self._head_size += len(data)
+        if not self._head_is_new:  # else most of the data may belong to the request before it
+            self._head_size += len(data)
         if self._head_size > MAXIMUM_HEAD:
             self._refuse("The head of the request is too long.")
         elif self._head_timer is None:
@@ -47,7 +50,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin to read a head."""
         super().on_message_begin()
-        self._head_open = True
+        self._head_open = self._head_is_new = True
         self._head_size = 0
 
     def on_headers_complete(self) -> None:
