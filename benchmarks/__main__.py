@@ -1,6 +1,7 @@
 """Measure a facade and an operator with 10,000 devices, and with 100,000 when asked to."""
 
 import argparse
+import os
 import tempfile
 from pathlib import Path
 
@@ -16,6 +17,7 @@ _CHECK, _AUTHORIZE, _READ_RATIO = 4_000, 1_500, 5
 _CREATE_MILLISECONDS, _CREATE_SHARE = 0.4, 0.75
 _READY_SECONDS, _READY_MIB = 45, 600
 _MIB = 1024 * 1024
+_QUIET_LOAD = 0.5
 
 
 def main() -> None:
@@ -25,6 +27,9 @@ def main() -> None:
     parser.add_argument("--dry-run", action="store_true", help="print only, with 500 devices")
     options = parser.parse_args()
     size = 500 if options.dry_run else DEVICES
+    load = os.getloadavg()[0]
+    if load > _QUIET_LOAD:
+        print(f"the machine is busy (load {load:.1f}): figures will be worse than they are")
     with (
         tempfile.TemporaryDirectory(prefix="polyfleet-bench-") as directory,
         Stand(Path(directory)) as stand,
