@@ -182,8 +182,7 @@ class Store(Generic[Object]):
         if confirmed:
             self._tombstones.discard(name, uid)
         else:
-            newest = _version(item) if known is None else max(_version(item), _version(known))
-            self._tombstones.add(name, uid, newest)
+            self._tombstones.add(name, uid, _version(item))
         if known is not None:
             self._drop(known)
         return known is not None

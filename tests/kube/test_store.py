@@ -78,6 +78,15 @@ def test_an_earlier_bearer_does_not_come_back_either(store: Store[Device]) -> No
     assert not store.apply(device(uid="first", version=4))
 
 
+def test_the_late_answer_of_an_earlier_deletion_does_not_reopen_the_last(
+    store: Store[Device],
+) -> None:
+    store.remove(device(uid="second", version=5), confirmed=False)
+    store.remove(device(uid="first", version=3), confirmed=False)
+
+    assert not store.apply(device(uid="second", version=6))
+
+
 def test_what_the_watch_has_passed_is_deleted_if_it_is_absent(store: Store[Device]) -> None:
     store.replace_all([], "20")
 

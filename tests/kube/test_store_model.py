@@ -81,9 +81,11 @@ class StoreAgainstServer(RuleBasedStateMachine):
     @rule(data=st.data(), ours=st.booleans())
     def delete(self, data: st.DataObject, ours: bool) -> None:
         name = data.draw(st.sampled_from(sorted(self.server.objects)))
-        known = self.server.delete(name)
+        uid = self.server.delete(name).metadata.uid
         if ours:
-            self.answers.append(("deleted", known))
+            # Whoever deletes without a check may know only an old version.
+            versions = [e[2] for e in self.server.log if e[2].metadata.uid == uid][:-1]
+            self.answers.append(("deleted", data.draw(st.sampled_from(versions))))
 
     @precondition(lambda self: self.server.objects)
     @rule(data=st.data())
