@@ -35,6 +35,9 @@ def public_key(source: random.Random) -> str:
 def device(number: int, source: random.Random) -> dict[str, object]:
     name = f"dev-{number:06d}"
     stamp = f"2026-11-{1 + number % 28:02d}T10:{number % 60:02d}:{number // 60 % 60:02d}"
+    enrolled = [
+        {"name": f"attribute_{index}", "value": {"string": f"value {number}"}} for index in range(3)
+    ]
     reported = [
         {
             "name": f"attribute_{index}",
@@ -76,7 +79,7 @@ def device(number: int, source: random.Random) -> dict[str, object]:
             "deviceId": name,
             "createdAt": f"{stamp}.{number % 10**6:06d}Z",
             "publicKeys": [public_key(source)],
-            "enrolled": {"at": f"{stamp}Z", "metadata": reported[:3]},
+            "enrolled": {"at": f"{stamp}Z", "metadata": enrolled},
             "hold": False,
             "disabled": False,
         },
