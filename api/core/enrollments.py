@@ -1,6 +1,6 @@
 """Devices that ask to be let in: stored within limits, found again, and told apart by their key."""
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -25,6 +25,7 @@ from polyfleet.kube.writer import Writer
 _DEVICE = "application and id"
 _SOURCE = "source address"
 _LARGEST_CREATING = 64
+_ATTEMPTS = 4
 
 log = structlog.get_logger("polyfleet.enrollments")
 
@@ -130,14 +131,29 @@ class Enrollments:
         waiting_there = self._store.find(_SOURCE, candidate.source_address)
         if candidate.source_address and len(waiting_there) >= self._limits.per_source:
             return False  # a flood from one address must not cost a look at all who wait
-        others = [*self._store.values(), *self._creating.values()]
-        verdict = admit(others, _planned(name, candidate), self._limits)
-        if isinstance(verdict, Refuse):
-            log.info("enrollment refused", reason=verdict.reason)
+        for _ in range(_ATTEMPTS):
+            others = [*self._store.values(), *self._creating.values()]
+            verdict = admit(others, _planned(name, candidate), self._limits)
+            if isinstance(verdict, Refuse):
+                log.info("enrollment refused", reason=verdict.reason)
+                return False
+            if not isinstance(verdict, Replace) or await self._drop(verdict.enrollment):
+                return True
+        return False
+
+    async def _drop(self, enrollment: Enrollment) -> bool:
+        """Delete it as it was when it was chosen; False if it has changed, or is gone.
+
+        It may have been approved meanwhile: such a one must not go.
+        """
+        name = enrollment.metadata.name
+        try:
+            await self._writer.delete(ENROLLMENTS, enrollment)
+        except kube.Conflict:
+            with suppress(kube.NotFound):
+                await self._writer.read(ENROLLMENTS, name)
             return False
-        if isinstance(verdict, Replace):
-            log.info("enrollment dropped for another", name=verdict.enrollment.metadata.name)
-            await self._writer.delete(ENROLLMENTS, verdict.enrollment)
+        log.info("enrollment dropped for another", name=name)
         return True
 
     async def _refresh(self, known: Enrollment, candidate: Candidate) -> None:
@@ -145,9 +161,14 @@ class Enrollments:
             return
         if not self._buckets.take(known.metadata.uid, self._clock().timestamp()):
             return
-        patch = {"spec": {"metadata": documents(candidate.attributes)}}
+
+        def decide(current: Enrollment) -> Mapping[str, Any] | None:
+            if current.metadata.uid != known.metadata.uid:
+                return None
+            return {"spec": {"metadata": documents(candidate.attributes)}}
+
         with suppress(kube.Conflict, kube.NotFound):
-            await self._writer.patch(ENROLLMENTS, known, patch)
+            await self._writer.update(ENROLLMENTS, known.metadata.name, decide)
 
 
 def _spec(candidate: Candidate, at: str) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from polyfleet.fleet.objects.kinds import GROUPS
 from polyfleet.fleet.objects.metadata import APPLICATION_LABEL, SERIAL_LABEL
 from polyfleet.fleet.rights import Right
 from polyfleet.kube.errors import AlreadyExists
+from polyfleet.kube.errors import Conflict as WriteConflict
 from polyfleet.kube.membership import MembershipConflict
 
 _ATTEMPTS = 8
@@ -73,12 +74,15 @@ class GroupRoutes:
     async def delete(self, request: Request) -> Response:
         """Delete a group that has neither devices nor packages."""
         _, group = await self._find(request, Right.WRITE)
-        if await self._member_serials(group):
-            raise Conflict("delete failed, at least one device is still assigned to the group")
-        if self._package_serials(group):
-            raise Conflict("delete failed, at least one package is still assigned to the group")
-        await self._facade.writer.delete(GROUPS, group)
-        return _done()
+        for _ in range(_ATTEMPTS):
+            await self._refuse_used(group)
+            try:
+                await self._facade.writer.delete(GROUPS, group)
+            except WriteConflict:
+                group = await self._read_again(group)
+            else:
+                return _done()
+        raise Conflict("the group is being modified")
 
     async def change_devices(self, request: Request) -> Response:
         """Let devices join and leave, all of them or none."""
@@ -131,6 +135,23 @@ class GroupRoutes:
     async def _find(self, request: Request, right: Right) -> tuple[Caller, DeviceGroup]:
         caller = await self._access.caller(request, right)
         return caller, caller.find(self._facade.cache.groups, serial_of(request), right)
+
+    async def _refuse_used(self, group: DeviceGroup) -> None:
+        if await self._member_serials(group):
+            raise Conflict("delete failed, at least one device is still assigned to the group")
+        if self._package_serials(group):
+            raise Conflict("delete failed, at least one package is still assigned to the group")
+
+    async def _read_again(self, group: DeviceGroup) -> DeviceGroup:
+        """Return the group as it is now if only its counts have changed; else raise Conflict."""
+        found = await self._facade.writer.read(GROUPS, group.metadata.name)
+        if (found.metadata.uid, found.spec, found.status.changes) != (
+            group.metadata.uid,
+            group.spec,
+            group.status.changes,
+        ):
+            raise Conflict("the group was modified at the same time")
+        return found
 
     async def _json(self, request: Request) -> object:
         return decode_json(await bodies.read(request, self._facade.settings.maximum_body))

@@ -1,6 +1,7 @@
 """Groups, in both versions of the API."""
 
 import secrets
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -143,6 +144,21 @@ def test_a_group_that_is_deleted_is_gone(fleet: Fleet) -> None:
     ):
         assert reply.status_code == 404
         error_text(reply)
+
+
+def test_a_group_whose_counts_just_changed_can_be_deleted(
+    fleet: Fleet, rdfm_kubectl: Callable[..., str]
+) -> None:
+    for number in range(3):
+        group = fleet.group()
+        found = fleet.server.facade.cache.groups.by_serial(group)
+        assert found is not None
+        patch = f'{{"status":{{"members":{number + 5}}}}}'
+        name = found.metadata.name
+        rdfm_kubectl(
+            "patch", "devicegroup", name, "--subresource=status", "--type=merge", "-p", patch
+        )
+        fleet.done(fleet.manager.delete(f"/api/v1/groups/{group}"))
 
 
 def test_a_group_with_devices_cannot_be_deleted(fleet: Fleet) -> None:
