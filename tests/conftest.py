@@ -26,7 +26,7 @@ from polyfleet.local.processes import spawn, stop, wait_until
 from polyfleet.local.programs import build_object_storage
 
 EXISTING = "POLYFLEET_TEST_KUBECONFIG"
-pytest_plugins = ["tests.facade_fixtures"]
+pytest_plugins = ["tests.route_record", "tests.facade_fixtures"]
 
 _KUBECTL = Path(sys.executable).with_name("kubectl")
 

@@ -27,6 +27,7 @@ from polyfleet.api.settings import Settings
 from polyfleet.fleet.instants import timestamp
 from polyfleet.fleet.names import object_name
 from polyfleet.fleet.objects.kinds import USERS
+from tests import route_record
 
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
@@ -108,6 +109,8 @@ def running_facade(settings: Settings) -> Iterator[FacadeServer]:
         port = listener.getsockname()[1]
         yield FacadeServer(f"http://127.0.0.1:{port}", port, settings, application.facade, loops[0])
     finally:
+        if server.started:
+            route_record.note(f"http://127.0.0.1:{listener.getsockname()[1]}")
         server.should_exit = True
         thread.join(STOP_SECONDS)
         listener.close()
