@@ -46,7 +46,10 @@ CACHED = (APPLICATIONS, DEVICES, GROUPS, PACKAGES, ROLLOUTS, ENROLLMENTS, USERS,
 
 DEVICE_SEEN = Heartbeat(kind=DEVICES, name="lastSeen", read=lambda device: device.status.last_seen)
 ENROLLMENT_SEEN = Heartbeat(
-    kind=ENROLLMENTS, name="lastAppeared", read=lambda item: item.status.last_appeared
+    kind=ENROLLMENTS,
+    name="lastAppeared",
+    # Who was just stored has just appeared: nothing is written about that.
+    read=lambda item: item.status.last_appeared or item.spec.created_at,
 )
 
 

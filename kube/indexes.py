@@ -33,6 +33,10 @@ class Kept(Protocol[Object]):
         """Return their names."""
         ...
 
+    def count(self, key: Hashable) -> int:
+        """Return how many they are."""
+        ...
+
 
 class Index(Kept[Object], Generic[Object]):
     """Which objects have a key, in no particular order."""
@@ -154,6 +158,10 @@ class OrderedIndex(Kept[Object], Generic[Object]):
             return None
         position = bucket.bisect_left((order, ""))
         return bucket.values()[position] if position < len(bucket) else None
+
+    def count(self, key: Hashable) -> int:
+        """Return how many objects have a key."""
+        return len(self._buckets.get(key, ()))
 
     def names(self, key: Hashable) -> list[str]:
         """Return the names of the objects that have a key, in order."""

@@ -50,6 +50,10 @@ class Lookup(Generic[Object]):
         """Return the names of the objects that have a key in an index."""
         return self._named[index].names(key)
 
+    def count(self, index: str, key: Hashable) -> int:
+        """Return how many objects have a key in an index."""
+        return self._named[index].count(key)
+
     def by_serial(self, serial: int) -> Object | None:
         """Return the oldest object with that serial."""
         found = self._serial_index().first_from(None, (serial,))

@@ -90,6 +90,10 @@ class Store(Generic[Object]):
         """Return the names of the objects that have a key in an index."""
         return self._lookup.names(index, key)
 
+    def count(self, index: str, key: Hashable) -> int:
+        """Return how many objects have a key in an index."""
+        return self._lookup.count(index, key)
+
     def by_serial(self, serial: int) -> Object | None:
         """Return the object with that serial; of several the oldest, to which it belongs."""
         return self._lookup.by_serial(serial)

@@ -128,12 +128,23 @@ class Enrollments:
             del self._creating[name]
 
     async def _make_room(self, name: str, candidate: Candidate) -> bool:
-        waiting_there = self._store.find(_SOURCE, candidate.source_address)
-        if candidate.source_address and len(waiting_there) >= self._limits.per_source:
-            return False  # a flood from one address must not cost a look at all who wait
+        if self._is_crowded(_SOURCE, candidate.source_address, self._limits.per_source):
+            log.info("enrollment refused", reason="too many from one address")
+            return False
+        place = (candidate.application, candidate.device_id)
+        room = len(self._store) + len(self._creating) < self._limits.total
+        if room and not self._is_crowded(_DEVICE, place, self._limits.per_device):
+            return True  # the ordinary case, which must not cost a look at all who wait
+        return await self._make_room_for(_planned(name, candidate))
+
+    def _is_crowded(self, index: str, key: Hashable, most: int) -> bool:
+        making = sum(key in _KEYS[index](item) for item in self._creating.values())
+        return key is not None and self._store.count(index, key) + making >= most
+
+    async def _make_room_for(self, planned: Enrollment) -> bool:
         for _ in range(_ATTEMPTS):
             others = [*self._store.values(), *self._creating.values()]
-            verdict = admit(others, _planned(name, candidate), self._limits)
+            verdict = admit(others, planned, self._limits)
             if isinstance(verdict, Refuse):
                 log.info("enrollment refused", reason=verdict.reason)
                 return False
@@ -214,3 +225,6 @@ def _key_of(item: Enrollment) -> str | None:
 
 def _birth(item: Enrollment) -> tuple[str, str]:
     return item.spec.created_at or item.metadata.creation_timestamp, item.metadata.name
+
+
+_KEYS = {_DEVICE: _device, _SOURCE: _source}

@@ -7,7 +7,7 @@ strings are never logged: they hold credentials.
 import logging
 import sys
 from contextvars import ContextVar
-from typing import Literal
+from typing import Literal, TypeGuard
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -51,6 +51,7 @@ def configure_logging(log_format: Literal["json", "console"], level: str) -> Non
         library = logging.getLogger(name)
         library.handlers.clear()
         library.propagate = True
+        library.addFilter(_without_query)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -61,6 +62,20 @@ def configure_logging(log_format: Literal["json", "console"], level: str) -> Non
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+def _without_query(record: logging.LogRecord) -> bool:
+    """Cut the query off each path in a library's message; uvicorn names WebSockets in full."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(
+            argument.partition("?")[0] if _is_path(argument) else argument
+            for argument in record.args
+        )
+    return True
+
+
+def _is_path(argument: object) -> TypeGuard[str]:
+    return isinstance(argument, str) and argument.startswith("/")
 
 
 def _add_request_id(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -33,7 +33,7 @@ async def reconcile(context: Context, name: str) -> float | None:
     if step is Step.ACCEPT:
         await _accept(context, enrollment)
         return None
-    if step is Step.EXPIRE:
+    if step in {Step.EXPIRE, Step.FINISH}:
         # Checked by version: a device that has just asked again is not dropped.
         with suppress(NotFound):
             await context.writer.delete(ENROLLMENTS, enrollment)

@@ -18,6 +18,7 @@ class Step(Enum):
     """What is to happen to an Enrollment now."""
 
     ACCEPT = "accept"
+    FINISH = "finish"
     EXPIRE = "expire"
     WAIT = "wait"
 
@@ -39,6 +40,8 @@ def next_step(facts: EnrollmentFacts, now: datetime) -> tuple[Step, float | None
         return Step.WAIT, None
     if enrollment.spec.approval == "Approved" and problem(facts) is None:
         return Step.ACCEPT, None
+    if enrollment.spec.approval is None and _is_let_in(enrollment, facts.device):
+        return Step.FINISH, None  # whoever let the device in died before the Enrollment went
     left = last_appeared(enrollment) + facts.lifetime - now
     if left <= timedelta(0):
         return Step.EXPIRE, None
@@ -92,6 +95,12 @@ def last_appeared(enrollment: Enrollment) -> datetime:
     """Return when the device was last heard of: never before the Enrollment was made."""
     texts = (enrollment.status.last_appeared, enrollment.metadata.creation_timestamp)
     return max(instants.parse(text) for text in texts if text)
+
+
+def _is_let_in(enrollment: Enrollment, device: Device | None) -> bool:
+    if device is None or device.metadata.terminating:
+        return False
+    return enrollment.spec.public_key in device.spec.public_keys
 
 
 def _key_change(device: Device | None) -> Wanted:

@@ -104,3 +104,15 @@ def test_a_question_that_nobody_asks_any_more_is_dropped(
         assert own_fleet.get("Enrollment", "asking") is not None
         own_fleet.set_status("Enrollment", "asking", lastAppeared="2020-01-01T00:00:00Z")
         own_fleet.gone("Enrollment", "asking")
+
+
+def test_what_a_dead_facade_left_of_an_acceptance_goes(
+    fleet: Any, unique: str, new_key: Callable[[], str]
+) -> None:
+    key = new_key()
+    fleet.create("Device", unique, publicKeys=[key])
+    fleet.create("Enrollment", unique, publicKey=key)
+    fleet.gone("Enrollment", unique)
+    device = device_of(fleet, unique)
+    assert device is not None
+    assert device["spec"]["publicKeys"] == [key]

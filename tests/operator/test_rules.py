@@ -278,6 +278,19 @@ def test_a_question_is_open_until_nobody_asks_it_for_its_lifetime(make: Any) -> 
     assert step is enrollments.Step.EXPIRE
 
 
+def test_an_enrollment_whose_device_was_let_in_only_has_to_go(make: Any) -> None:
+    heard = {"lastAppeared": "2030-06-01T12:00:00Z"}
+    waiting = enrollment_facts(make, status=heard)
+    key = waiting.enrollment.spec.public_key
+    device = make("Device", "d", publicKeys=[key, "another"])
+    facts = enrollment_facts(make, status=heard, device=device)
+    assert enrollments.next_step(facts, NOW)[0] is enrollments.Step.FINISH
+    denied = enrollment_facts(make, spec={"approval": "Denied"}, status=heard, device=device)
+    assert enrollments.next_step(denied, NOW)[0] is enrollments.Step.WAIT
+    other = enrollment_facts(make, status=heard, device=make("Device", "d", publicKeys=["another"]))
+    assert enrollments.next_step(other, NOW)[0] is enrollments.Step.WAIT
+
+
 def test_an_approval_without_a_usable_key_or_application_waits(make: Any) -> None:
     heard = {"lastAppeared": "2030-06-01T12:00:00Z"}
     approved = {"approval": "Approved"}

@@ -82,7 +82,9 @@ class AuthRoutes:
         items = [
             encode(self._registration(item, name))
             for item in self._enrollments.pending()
-            if caller.sees(item) and (name := flat_name(self._facade, item)) is not None
+            if caller.sees(item)
+            and not self._is_let_in(item)
+            and (name := flat_name(self._facade, item)) is not None
         ]
         return Response(encode_list(items), media_type="application/json")
 
@@ -127,6 +129,12 @@ class AuthRoutes:
         if device is None or device.metadata.terminating or device.spec.disabled:
             return None
         return device if any(map(key.is_same_as, device.spec.public_keys)) else None
+
+    def _is_let_in(self, item: Enrollment) -> bool:
+        """Whether the device was let in, and whoever did that died before the Enrollment went."""
+        devices = self._facade.cache.devices
+        device = find_device(devices, item.spec.application, item.spec.device_id)
+        return device is not None and item.spec.public_key in device.spec.public_keys
 
     async def _ask(self, request: Request, told: DeviceMetadata, key: DeviceKey) -> None:
         place = self._place(told.identifier)

@@ -68,3 +68,16 @@ def test_a_traceback_does_not_show_the_values_of_variables(
     written = capsys.readouterr().err
     assert "invalid literal" in written
     assert password not in written
+
+
+def test_the_token_in_a_websockets_address_is_not_logged(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure_logging("json", "info")
+    token = secrets.token_hex(16)
+    # As uvicorn says it, from its own logger.
+    logging.getLogger("uvicorn.error").info(
+        '%s - "WebSocket %s" [accepted]', "127.0.0.1:5", f"/api/v1/devices/ws?token={token}"
+    )
+    [line] = lines(capsys)
+    assert line["event"] == '127.0.0.1:5 - "WebSocket /api/v1/devices/ws" [accepted]'

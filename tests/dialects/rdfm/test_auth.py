@@ -6,6 +6,8 @@ import httpx
 import jwt
 import pytest
 
+from polyfleet.fleet.names import object_name
+from polyfleet.fleet.objects.kinds import DEVICES
 from tests.dialects.rdfm.fleet import (
     SIGNATURE,
     Fleet,
@@ -58,6 +60,26 @@ def test_an_accepted_device_gets_a_token_with_the_claims_that_clients_read(fleet
 def test_an_accepted_device_waits_no_longer(fleet: Fleet) -> None:
     device, _ = fleet.device()
     assert pending(fleet.manager, device) == []
+
+
+def test_a_device_let_in_by_half_waits_no_longer(fleet: Fleet) -> None:
+    device = fleet.stranger()
+    device.ask()
+    assert eventually(lambda: pending(fleet.manager, device))
+    facade = fleet.server.facade
+
+    async def let_in_by_a_process_that_dies() -> None:
+        spec = {
+            "application": "default",
+            "deviceId": device.identifier,
+            "publicKeys": [device.pem],
+        }
+        name = object_name("Device", "default", device.identifier)
+        await facade.writer.create(DEVICES, name, spec)
+
+    fleet.server.call(let_in_by_a_process_that_dies())
+    assert pending(fleet.manager, device) == []
+    assert device.ask().status_code == 200
 
 
 def test_a_device_may_ask_at_a_path_with_two_slashes(fleet: Fleet) -> None:
