@@ -1,5 +1,6 @@
 """Checks of request bodies; every fault is an Invalid that names the field."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,6 +10,7 @@ from polyfleet.api.core.errors import Invalid, UnsupportedMediaType
 from polyfleet.api.core.requests import read_body
 
 _LARGEST_SERIAL_DIGITS = 18
+_WHOLE = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 
 
 async def read(request: Request, maximum: int) -> bytes:
@@ -52,16 +54,20 @@ def serials(value: object, field: str) -> list[int]:
 
 
 def whole(value: object, field: str) -> int:
-    """Return an integer that is no truth value."""
+    """Return an integer, also one that is sent as its decimal text; a truth value is none."""
+    if isinstance(value, str) and _WHOLE.fullmatch(value):
+        return int(value)
     if not isinstance(value, int) or isinstance(value, bool):
         raise Invalid(field, "must be an integer")
     return value
 
 
-def text(value: object, field: str) -> str:
-    """Return a text."""
+def text(value: object, field: str, *, longest: int | None = None) -> str:
+    """Return a text of at most that many characters."""
     if not isinstance(value, str):
         raise Invalid(field, "must be a text")
+    if longest is not None and len(value) > longest:
+        raise Invalid(field, f"is longer than {longest} characters")
     return value
 
 

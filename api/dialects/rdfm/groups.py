@@ -37,6 +37,8 @@ from polyfleet.kube.membership import MembershipConflict
 
 _ATTEMPTS = 8
 _LARGEST_METADATA = 65_536
+_LONGEST_POLICY = 1100
+_MOST_PACKAGES = 1000
 _PRIORITIES = range(-(2**31), 2**31)
 _AT_ONCE = 2_000
 """Devices looked at before other requests get their turn."""
@@ -103,6 +105,8 @@ class GroupRoutes:
         fields = bodies.exactly(await self._json(request), ("packages",))
         serials = bodies.serials(fields["packages"], "packages")
         group = caller.find(self._facade.cache.groups, serial_of(request), Right.WRITE)
+        if len(serials) > _MOST_PACKAGES:
+            raise Invalid("packages", f"holds more than {_MOST_PACKAGES} identifiers")
         if len(set(serials)) != len(serials):
             raise Conflict("a package is listed twice")
         names = [self._package_name(caller, group, serial) for serial in serials]
@@ -113,7 +117,7 @@ class GroupRoutes:
         """Say what the group's devices are to run."""
         caller = await self._access.caller(request, Right.WRITE)
         fields = bodies.exactly(await self._json(request), ("policy",))
-        text = bodies.text(fields["policy"], "policy")
+        text = bodies.text(fields["policy"], "policy", longest=_LONGEST_POLICY)
         try:
             policy.parse(text)
         except policy.InvalidPolicy as error:
@@ -226,22 +230,18 @@ class GroupRoutes:
 
     def _device(self, caller: Caller, group: DeviceGroup, serial: int) -> Device:
         device = self._facade.cache.devices.by_serial(serial)
-        if (
-            device is None
-            or not caller.sees(device)
-            or device.spec.application != group.spec.application
-        ):
+        if device is None or not caller.sees(device):
             raise Conflict(f"there is no device with the identifier {serial}")
+        if device.spec.application != group.spec.application:
+            raise Conflict(f"the device {serial} belongs to another application than the group")
         return device
 
     def _package_name(self, caller: Caller, group: DeviceGroup, serial: int) -> str:
         package = self._facade.cache.packages.by_serial(serial)
-        if (
-            package is None
-            or not caller.sees(package)
-            or package.spec.application != group.spec.application
-        ):
+        if package is None or not caller.sees(package):
             raise NotFound(f"there is no package with the identifier {serial}")
+        if package.spec.application != group.spec.application:
+            raise NotFound(f"the package {serial} belongs to another application than the group")
         return package.metadata.name
 
     async def _shown(self, group: DeviceGroup) -> Response:

@@ -41,14 +41,21 @@ def test_other_identifiers_are_refused(value: object) -> None:
     assert raised.value.field == "add"
 
 
-@pytest.mark.parametrize("value", [True, 1.0, "1", None, []])
+@pytest.mark.parametrize("value", [True, 1.0, "1.0", "x", "", "--1", "٣", "9" * 19, None, []])
 def test_only_integers_are_whole(value: object) -> None:
     with pytest.raises(Invalid):
         bodies.whole(value, "priority")
 
 
-def test_an_integer_is_whole() -> None:
-    assert bodies.whole(-3, "priority") == -3
+@pytest.mark.parametrize("value", [-3, "-3", "-03"])
+def test_an_integer_or_its_text_is_whole(value: object) -> None:
+    assert bodies.whole(value, "priority") == -3
+
+
+def test_a_text_may_have_a_greatest_length() -> None:
+    assert bodies.text("abc", "policy", longest=3) == "abc"
+    with pytest.raises(Invalid):
+        bodies.text("abcd", "policy", longest=3)
 
 
 @pytest.mark.parametrize("value", [1, None, ["x"]])
