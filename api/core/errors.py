@@ -74,8 +74,9 @@ class Unavailable(PolyfleetError):
 def from_api_error(error: kube.ApiError) -> PolyfleetError:
     """Tell an error of the API server in the words of the domain.
 
-    What the API server says about names and fields is passed on. What it says about our own
-    rights is not: that is a fault of the installation, of no use to a client.
+    What the API server says about names and fields is passed on; of several fields at fault, the
+    first. What it says about our own rights is not: that is a fault of the installation, of no
+    use to a client.
     """
     match error:
         case kube.NotFound() | kube.Gone():
@@ -84,6 +85,8 @@ def from_api_error(error: kube.ApiError) -> PolyfleetError:
             return AlreadyExists(error.message)
         case kube.Conflict():
             return Conflict(error.message)
+        case kube.Invalid(causes=(cause, *_)):
+            return Invalid(cause.field.removeprefix("spec."), cause.message)
         case kube.Invalid():
             return Invalid("", error.message)
         case kube.TooManyRequests():

@@ -24,6 +24,16 @@ def test_what_concerns_the_object_is_passed_on(
     assert told.message == error.message
 
 
+def test_of_the_fields_at_fault_the_first_is_named() -> None:
+    causes = (
+        kube.Cause("spec.policy", "FieldValueTooLong", "Too long"),
+        kube.Cause("<nil>", "FieldValueInvalid", "some rules were not checked"),
+    )
+    told = errors.from_api_error(kube.Invalid(422, "Invalid", "DeviceGroup …", causes=causes))
+    assert isinstance(told, errors.Invalid)
+    assert (told.field, told.message) == ("policy", "Too long")
+
+
 @pytest.mark.parametrize(
     "error",
     [

@@ -14,6 +14,12 @@ DIRECTORY_KEY = "rdfm.storage.directory"
 REQUIRES_PREFIX = "requires:"
 _COMPULSORY = (VERSION_KEY, TYPE_KEY)
 
+_LONGEST_COMPULSORY = 1024
+_LONGEST_REQUIRED_KEY = 256
+_LONGEST_REQUIRED_VALUE = 1024
+_MOST_REQUIREMENTS = 64
+_LARGEST_METADATA = 65_536
+
 
 def directory_of(form: Mapping[str, str]) -> str:
     """Return the directory that an upload asks for; empty means the store's own folder."""
@@ -21,15 +27,19 @@ def directory_of(form: Mapping[str, str]) -> str:
 
 
 def check_form(form: Mapping[str, str]) -> None:
-    """Refuse an upload's metadata that lacks a compulsory key or uses a reserved one."""
+    """Refuse an upload's metadata that lacks a key, uses a reserved one or is too large."""
     for key in _COMPULSORY:
         if not form.get(key):
             raise Invalid(key, "is required")
-    for key in form:
+        if len(form[key]) > _LONGEST_COMPULSORY:
+            raise Invalid(key, f"is longer than {_LONGEST_COMPULSORY} characters")
+    for key, value in form.items():
         if key.startswith(STORAGE_PREFIX) and key != DIRECTORY_KEY:
             raise Invalid(key, "is reserved for the server")
-        if key == REQUIRES_PREFIX:
-            raise Invalid(key, "must name the required key after the colon")
+        if key.startswith(REQUIRES_PREFIX):
+            _check_requirement(key, value)
+    if sum(key.startswith(REQUIRES_PREFIX) for key in form) > _MOST_REQUIREMENTS:
+        raise Invalid(f"{REQUIRES_PREFIX}*", f"there are more than {_MOST_REQUIREMENTS} of them")
 
 
 def spec_of(form: Mapping[str, str]) -> dict[str, Any]:
@@ -45,11 +55,14 @@ def spec_of(form: Mapping[str, str]) -> dict[str, Any]:
         for key, value in form.items()
         if key not in _COMPULSORY and not key.startswith((REQUIRES_PREFIX, STORAGE_PREFIX))
     }
+    metadata = canonical(rest)
+    if len(metadata) > _LARGEST_METADATA:
+        raise Invalid("metadata", f"is larger than {_LARGEST_METADATA} characters of JSON")
     return {
         "version": form[VERSION_KEY],
         "deviceType": form[TYPE_KEY],
         "requires": [{"name": name, "value": value} for name, value in requires],
-        "metadata": canonical(rest),
+        "metadata": metadata,
     }
 
 
@@ -76,6 +89,17 @@ def flat_metadata(package: Package) -> dict[str, Any]:
     if spec.artifact is not None:
         flat |= _storage_keys(spec.artifact)
     return flat
+
+
+def _check_requirement(key: str, value: str) -> None:
+    name = key.removeprefix(REQUIRES_PREFIX)
+    if not name:
+        raise Invalid(key, "must name the required key after the colon")
+    if len(name) > _LONGEST_REQUIRED_KEY:
+        shown = key[: len(REQUIRES_PREFIX) + 32]
+        raise Invalid(shown, f"the key is longer than {_LONGEST_REQUIRED_KEY} characters")
+    if len(value) > _LONGEST_REQUIRED_VALUE:
+        raise Invalid(key, f"is longer than {_LONGEST_REQUIRED_VALUE} characters")
 
 
 def _free_keys(text: str) -> dict[str, Any]:
