@@ -129,7 +129,7 @@ async def _unknown(scope: Scope, receive: Receive, send: Send) -> None:  # noqa:
 
 
 async def _error(send: Send, status: int, text: str) -> None:
-    body = orjson.dumps({"error": text})
+    body = orjson.dumps({"error": text}, option=orjson.OPT_APPEND_NEWLINE)
     headers = [_JSON, (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -1,4 +1,4 @@
-"""HTTP connections whose request heads are bounded in size and time.
+"""HTTP connections whose request heads are bounded in size and time, with errors in JSON.
 
 Uvicorn's own protocol takes heads of any length, for as long as the client likes.
 """
@@ -6,6 +6,7 @@ Uvicorn's own protocol takes heads of any length, for as long as the client like
 import asyncio
 from typing import Any
 
+import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAXIMUM_HEAD = 64 * 1024
@@ -46,6 +47,16 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse("The head of the request is too long.")
         elif self._head_timer is None:
             self._watch()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP in the form that all other errors have, and hang up."""
+        body = orjson.dumps({"error": msg}, option=orjson.OPT_APPEND_NEWLINE)
+        head = (
+            "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        self.transport.close()
 
     def on_message_begin(self) -> None:
         """Begin to read a head."""

@@ -85,11 +85,15 @@ def from_api_error(error: kube.ApiError) -> PolyfleetError:
             return AlreadyExists(error.message)
         case kube.Conflict():
             return Conflict(error.message)
-        case kube.Invalid(causes=(cause, *_)):
-            return Invalid(cause.field.removeprefix("spec."), cause.message)
         case kube.Invalid():
-            return Invalid("", error.message)
+            return _invalid(error)
         case kube.TooManyRequests():
             return Unavailable("the API server is busy", error.retry_after)
         case _:
             return Unavailable("the API server does not answer as it should")
+
+
+def _invalid(error: kube.Invalid) -> Invalid:
+    if not error.causes:
+        return Invalid("", error.message)
+    return Invalid(error.causes[0].field.removeprefix("spec."), error.causes[0].message)

@@ -1,10 +1,11 @@
-"""Reading request bodies: bounded in size and time, with errors that say where."""
+"""What all dialects do with requests: bodies bounded in size and time, methods of a path."""
 
 import asyncio
 from typing import Any
 
 import orjson
 from starlette.requests import ClientDisconnect, Request
+from starlette.routing import Match
 
 from polyfleet.api.core.errors import Invalid, TooLarge
 
@@ -42,6 +43,18 @@ def decode_json(body: bytes) -> Any:
             raise Invalid("", "the body is empty; JSON is expected") from None
         where = f"line {error.lineno}, column {error.colno}"
         raise Invalid("", f"the body is not JSON: {error.msg.split(':')[0]} ({where})") from None
+
+
+def allowed_methods(request: Request) -> str:
+    """Return the value of `Allow` (RFC 9110): every method that the request's path answers.
+
+    The framework names those of one route, and a path may have several.
+    """
+    methods: set[str] = set()
+    for route in request.app.router.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            methods |= getattr(route, "methods", None) or set()
+    return ", ".join(sorted(methods))
 
 
 async def _collect(request: Request, maximum: int) -> bytes:

@@ -6,6 +6,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from polyfleet.api.core import errors
+from polyfleet.api.core.requests import allowed_methods
 
 _STATUSES: dict[type[errors.PolyfleetError], int] = {
     errors.NotFound: 404,
@@ -20,6 +21,7 @@ _STATUSES: dict[type[errors.PolyfleetError], int] = {
     errors.RateLimited: 429,
     errors.Unavailable: 503,
 }
+_METHOD_NOT_ALLOWED = 405
 _REASONS = {404: "NotFound", 405: "MethodNotAllowed"}
 
 
@@ -50,11 +52,14 @@ def _domain(_request: Request, error: Exception) -> Response:
     return render(error)
 
 
-def _http(_request: Request, error: Exception) -> Response:
+def _http(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     reason = _REASONS.get(error.status_code, "Invalid")
-    return _answer(error.status_code, reason, str(error.detail), dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if error.status_code == _METHOD_NOT_ALLOWED:
+        headers["Allow"] = allowed_methods(request)
+    return _answer(error.status_code, reason, str(error.detail), headers)
 
 
 def _validation(_request: Request, error: Exception) -> Response:

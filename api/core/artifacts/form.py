@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.message import Message
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -46,10 +47,16 @@ class FormReader:
         self._field_value = bytearray()
         self._file_data: list[bytes] = []
         self._take: Callable[[bytes], None] = _ignore
-        self._parser = _parser(content_type, self)
+        boundary = _boundary(content_type)
+        self._delimiter = b"--" + boundary
+        self._preamble: bytes | None = b""
+        """What came before the first boundary; None once that was seen."""
+        self._parser = _parser(boundary, self)
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes of the body. Raises Invalid or TooLarge."""
+        if self._preamble is not None:
+            data = self._past_preamble(self._preamble + data)
         try:
             self._parser.write(data)
         except FormParserError:
@@ -120,14 +127,33 @@ class FormReader:
         self.finished = True
 
     def _disposition(self) -> tuple[str, str | None]:
-        kind, options = parse_options_header(self._headers.get(b"content-disposition"))
+        header = self._headers.get(b"content-disposition", b"")
+        kind, options = parse_options_header(header)
         name, filename = options.get(b"name"), options.get(b"filename")
+        if filename is None:
+            filename = _extended_filename(header)
         if kind != b"form-data" or not name:
             raise Invalid("", "a part of the form has no name")
         try:
             return name.decode(), None if filename is None else filename.decode()
         except UnicodeDecodeError:
             raise Invalid("", "the name of a part is not UTF-8 text") from None
+
+    def _past_preamble(self, data: bytes) -> bytes:
+        """Return what follows the preamble (RFC 2046), which the parser does not know."""
+        if data.startswith(self._delimiter):
+            self._preamble = None
+            return data
+        # What was searched before cannot hold it, but for the piece in which it may begin.
+        known = len(self._preamble or b"") - len(self._delimiter) - 1
+        found = data.find(b"\r\n" + self._delimiter, max(0, known))
+        if found < 0:
+            if len(data) > self._limits.total:
+                raise Invalid("", f"no part begins in the first {self._limits.total} bytes")
+            self._preamble = data
+            return b""
+        self._preamble = None
+        return data[found + 2 :]
 
     def _take_file(self, data: bytes) -> None:
         self._file_data.append(data)
@@ -144,13 +170,17 @@ class FormReader:
             raise TooLarge(f"the fields of the form are larger than {self._limits.total} bytes")
 
 
-def _parser(content_type: str, reader: FormReader) -> MultipartParser:
+def _boundary(content_type: str) -> bytes:
     kind, options = parse_options_header(content_type)
     if kind != b"multipart/form-data":
         raise UnsupportedMediaType("the body must be multipart/form-data")
     boundary = options.get(b"boundary")
     if not boundary:
         raise Invalid("", "the content type names no boundary")
+    return boundary
+
+
+def _parser(boundary: bytes, reader: FormReader) -> MultipartParser:
     try:
         return MultipartParser(
             boundary,
@@ -167,6 +197,16 @@ def _parser(content_type: str, reader: FormReader) -> MultipartParser:
         )
     except FormParserError:
         raise Invalid("", "the boundary of the form is too long") from None
+
+
+def _extended_filename(header: bytes) -> bytes | None:
+    """Return the file name of the form `filename*=UTF-8''…` (RFC 8187); some clients send it."""
+    if b"filename*" not in header:
+        return None
+    message = Message()
+    message["Content-Disposition"] = header.decode("latin-1")
+    filename = message.get_filename()
+    return filename.encode(errors="replace") if filename else None
 
 
 def _ignore(_: bytes) -> None:

@@ -31,8 +31,9 @@ _log = structlog.get_logger(__name__)
 class Janitor(AbstractAsyncContextManager["Janitor"]):
     """Keeps one store tidy while it is entered. Every facade has one; they do not disturb.
 
-    `trusted` tells whether the cache of Packages is complete and fresh: only then is a file that
-    no Package names taken for an orphan.
+    The first search of the whole store comes `first_seconds` after the start, the others every
+    `interval_seconds`. `trusted` tells whether the cache of Packages is complete and fresh: only
+    then is a file that no Package names taken for an orphan.
     """
 
     def __init__(
@@ -42,12 +43,14 @@ class Janitor(AbstractAsyncContextManager["Janitor"]):
         *,
         clock: Callable[[], datetime],
         trusted: Callable[[], bool],
+        first_seconds: float = 15,
         interval_seconds: float = 600,
     ) -> None:
         self._store = store
         self._packages = packages
         self._clock = clock
         self._trusted = trusted
+        self._first_seconds = first_seconds
         self._interval_seconds = interval_seconds
         # Over the bound a file waits for the next search.
         self._released: asyncio.Queue[str] = asyncio.Queue(maxsize=_QUEUE)
@@ -108,8 +111,11 @@ class Janitor(AbstractAsyncContextManager["Janitor"]):
                 _log.warning("file not removed, will be found again", path=path, exc_info=True)
 
     async def _search_now_and_then(self) -> None:
+        # Soon after the start: what a killed facade left waits no longer than its hour.
+        wait = self._first_seconds
         while True:
-            await asyncio.sleep(self._interval_seconds)
+            await asyncio.sleep(wait)
+            wait = self._interval_seconds
             try:
                 abandoned, orphans = await self._store.sweep(), await self.search()
             except PolyfleetError:

@@ -25,6 +25,8 @@ from polyfleet.api.dialects.rdfm.websocket import DeviceSockets
 from polyfleet.kube.errors import ApiError
 
 PREFIXES = (
+    # What no longer prefix of another dialect claims: so that errors there have RDFM's form.
+    "/api/v1",
     "/api/v1/packages",
     "/api/v1/groups",
     "/api/v1/devices",
@@ -103,7 +105,7 @@ async def _run(endpoint: Endpoint, scope: Scope, receive: Receive, send: Send) -
     except ApiError as error:
         response = errors.render(from_api_error(error))
     except ClientDisconnect:
-        return
+        response = errors.gone()
     except Exception:
         log.exception("request failed", path=scope["route"].path)
         response = errors.unexpected()

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 
+import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from polyfleet.api.core import errors
+from polyfleet.api.core.requests import allowed_methods
 from polyfleet.api.dialects.rdfm.translate.wire import encode
 from polyfleet.kube.errors import ApiError
 
@@ -25,7 +27,12 @@ _STATUSES: Mapping[type[errors.PolyfleetError], int] = {
     errors.RateLimited: 429,
     errors.Unavailable: 503,
 }
+_METHOD_NOT_ALLOWED = 405
+_GONE = 499
+"""What is counted for a client that went away; nobody gets it."""
 _TEXTS = {404: "the requested URL was not found", 405: "the method is not allowed for the URL"}
+
+log = structlog.get_logger("polyfleet.rdfm")
 
 
 def render(error: errors.PolyfleetError) -> Response:
@@ -48,12 +55,19 @@ def unexpected() -> Response:
     return answer(500, "internal error")
 
 
+def gone() -> Response:
+    """Return what ends a request whose client went away before it was complete."""
+    log.info("client went away")
+    return Response(status_code=_GONE)
+
+
 def register(application: FastAPI) -> None:
     """Make the application tell every error in this form, the framework's own ones too."""
     application.add_exception_handler(errors.PolyfleetError, _domain)
     application.add_exception_handler(ApiError, _api_server)
     application.add_exception_handler(HTTPException, _http)
     application.add_exception_handler(RequestValidationError, _validation)
+    application.add_exception_handler(ClientDisconnect, _gone)
     application.add_exception_handler(Exception, _unexpected)
 
 
@@ -76,11 +90,18 @@ def _api_server(_request: Request, error: Exception) -> Response:
     return render(errors.from_api_error(error))
 
 
-def _http(_request: Request, error: Exception) -> Response:
+def _http(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     text = _TEXTS.get(error.status_code, str(error.detail))
-    return answer(error.status_code, text, error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == _METHOD_NOT_ALLOWED:
+        headers["Allow"] = allowed_methods(request)
+    return answer(error.status_code, text, headers)
+
+
+def _gone(_request: Request, _error: Exception) -> Response:
+    return gone()
 
 
 def _validation(_request: Request, error: Exception) -> Response:
