@@ -19,6 +19,9 @@ class Right(Enum):
     READ_SOFTWARE = "read software"
     WRITE = "write"
     WRITE_SOFTWARE = "write software"
+    UPLOAD_SINGLE_FILE = "upload a single file"
+    UPLOAD_ROOTFS_IMAGE = "upload a rootfs image"
+    UPLOAD_NONSTANDARD_ARTIFACT = "upload a nonstandard artifact"
     CREATE_GROUP = "create a group"
     ADMIN = "administer members"
     OWN = "own"
@@ -50,6 +53,9 @@ _LEAST_ROLE = {
     Right.READ_SOFTWARE: "reader",
     Right.WRITE: "manager",
     Right.WRITE_SOFTWARE: "manager",
+    Right.UPLOAD_SINGLE_FILE: "manager",
+    Right.UPLOAD_ROOTFS_IMAGE: "manager",
+    Right.UPLOAD_NONSTANDARD_ARTIFACT: "manager",
     Right.CREATE_GROUP: "manager",
     Right.ADMIN: "admin",
     Right.OWN: "owner",
@@ -57,13 +63,17 @@ _LEAST_ROLE = {
 
 _READERS = frozenset({READ_ONLY_SCOPE, READ_WRITE_SCOPE})
 _WRITERS = frozenset({READ_WRITE_SCOPE})
+_SOFTWARE_WRITERS = _WRITERS | {"application:software:update"}
 
 _SCOPES = {
     Right.READ: _READERS,
     Right.READ_DEVICES: _READERS | {"endpoint:read"},
     Right.READ_SOFTWARE: _READERS | {"application:software:read"},
     Right.WRITE: _WRITERS,
-    Right.WRITE_SOFTWARE: _WRITERS | {"application:software:update"},
+    Right.WRITE_SOFTWARE: _SOFTWARE_WRITERS,
+    Right.UPLOAD_SINGLE_FILE: _SOFTWARE_WRITERS | {"rdfm_upload_single_file"},
+    Right.UPLOAD_ROOTFS_IMAGE: _SOFTWARE_WRITERS | {"rdfm_upload_rootfs_image"},
+    Right.UPLOAD_NONSTANDARD_ARTIFACT: _SOFTWARE_WRITERS | {"rdfm_upload_nonstandard_artifact"},
     Right.CREATE_GROUP: _WRITERS | {"rdfm_create_group"},
     Right.ADMIN: frozenset[str](),
     Right.OWN: frozenset[str](),

@@ -21,7 +21,12 @@ def rights(principal: Principal, application: Application | None = None) -> set[
 
 
 READING = {Right.READ, Right.READ_DEVICES, Right.READ_SOFTWARE}
-WRITING = READING | {Right.WRITE, Right.WRITE_SOFTWARE, Right.CREATE_GROUP}
+UPLOADING = {
+    Right.UPLOAD_SINGLE_FILE,
+    Right.UPLOAD_ROOTFS_IMAGE,
+    Right.UPLOAD_NONSTANDARD_ARTIFACT,
+}
+WRITING = READING | UPLOADING | {Right.WRITE, Right.WRITE_SOFTWARE, Right.CREATE_GROUP}
 
 
 @pytest.mark.parametrize(
@@ -55,7 +60,10 @@ def test_an_administrator_has_all_rights_everywhere() -> None:
         ("rdfm_admin_ro", READING),
         ("rdfm_admin_rw", WRITING),
         ("application:software:read", {Right.READ_SOFTWARE}),
-        ("application:software:update", {Right.WRITE_SOFTWARE}),
+        ("application:software:update", {Right.WRITE_SOFTWARE} | UPLOADING),
+        ("rdfm_upload_single_file", {Right.UPLOAD_SINGLE_FILE}),
+        ("rdfm_upload_rootfs_image", {Right.UPLOAD_ROOTFS_IMAGE}),
+        ("rdfm_upload_nonstandard_artifact", {Right.UPLOAD_NONSTANDARD_ARTIFACT}),
         ("endpoint:read", {Right.READ_DEVICES}),
         ("rdfm_create_group", {Right.CREATE_GROUP}),
         ("other", set()),

@@ -29,6 +29,8 @@ class Upload:
     directory: str
     """What the field that names the storage directory said."""
     incoming: Incoming
+    head: bytes
+    """How the file begins: as many bytes as were asked for, or all that there are."""
 
     async def commit(self) -> StoredArtifact:
         """Store the file in its directory; see `Incoming.commit`."""
@@ -43,14 +45,16 @@ async def receive_upload(
     *,
     maximum_size: int,
     directory_field: str = "",
+    keep_head: int = 0,
     limits: FormLimits | None = None,
     idle_seconds: float = 60,
 ) -> AsyncIterator[Upload]:
     """Read a multipart/form-data body whose part `file` is an artifact; parts in any order.
 
-    The value of `directory_field` names the storage directory and is not among the fields. At
-    exit nothing is left of a file that was not committed, whatever happened. The body may have
-    `maximum_size` bytes and a little; at most `idle_seconds` may pass between its chunks.
+    The first `keep_head` bytes of the file stay at hand. The value of `directory_field` names the
+    storage directory and is not among the fields. At exit nothing is left of a file that was not
+    committed, whatever happened. The body may have `maximum_size` bytes and a little; at most
+    `idle_seconds` may pass between its chunks.
 
     Raises UnsupportedMediaType, Invalid (a broken or incomplete form), TooLarge, and whatever
     the store and the body raise.
@@ -61,6 +65,7 @@ async def receive_upload(
         aclosing(_pieces(body, maximum_size + _ENVELOPE, idle_seconds)) as pieces,
     ):
         incoming: Incoming | None = None
+        head = bytearray()
         async for piece in pieces:
             reader.feed(piece)
             if incoming is None and reader.filename is not None:
@@ -68,6 +73,7 @@ async def receive_upload(
                 incoming = await stack.enter_async_context(store.receive(directory))
             if incoming is not None:
                 for data in reader.take_file_data():
+                    head += data[: keep_head - len(head)]
                     await incoming.write(data)
         if not reader.finished:
             raise Invalid("", "the form ends before its closing boundary")
@@ -75,7 +81,7 @@ async def receive_upload(
             raise Invalid(FILE_FIELD, "the form holds no file")
         fields = dict(reader.fields)
         directory = fields.pop(directory_field, "")
-        yield Upload(fields, reader.filename, directory, incoming)
+        yield Upload(fields, reader.filename, directory, incoming, bytes(head))
 
 
 async def _pieces(

@@ -27,14 +27,18 @@ class Access:
     def __init__(self, facade: Facade) -> None:
         self._facade = facade
 
+    async def identified(self, request: Request) -> "Caller":
+        """Return who sent a request of the management API. Raises Unauthenticated."""
+        principal = await self._facade.identity.authenticate_management(request.headers, None)
+        return Caller(self._facade, principal)
+
     async def caller(self, request: Request, right: Right) -> "Caller":
         """Return who sent a request of the management API.
 
         Raises Unauthenticated, and Forbidden if the caller has the right in no application at
         all: before the body is looked at, as in the reference server.
         """
-        principal = await self._facade.identity.authenticate_management(request.headers, None)
-        caller = Caller(self._facade, principal)
+        caller = await self.identified(request)
         if not caller.may(right, self._facade.settings.default_application) and not any(
             caller.may(right, application.metadata.name)
             for application in self._facade.cache.applications.values()
