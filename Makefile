@@ -18,7 +18,7 @@ down:  ## stop what `make up` started and remove its data
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m polyfleet.local down; fi
 
 status: .venv/.installed  ## show what `make up` started
-	@$(BIN)/python -m polyfleet.local status
+	@$(BIN)/python -m polyfleet.local status --words-only
 
 test: lint  ## check style, types and imports, then run the whole suite on a real kube-apiserver
 	@$(BIN)/pytest

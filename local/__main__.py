@@ -39,21 +39,29 @@ def down() -> None:
 
 
 @application.command()
-def status() -> None:
+def status(
+    *,
+    words_only: Annotated[
+        bool, typer.Option("--words-only", help="Say in words only whether all run.")
+    ] = False,
+) -> None:
     """Show which processes run; exit status 1 if one does not."""
     plan = Plan()
     cluster = ControlPlane(plan.directory / "cluster", plan.directory)
     state = plan.state()
     processes = {**cluster.processes, **state.processes}
     if not processes:
-        _print("Nothing was started here.")
-        raise typer.Exit(1)
+        _print("Nothing was started here; `make up` does.")
+        raise typer.Exit(0 if words_only else 1)
     running = {name: is_running(record) for name, record in processes.items()}
     for name, record in processes.items():
         log = cluster.log(name) if name in cluster.processes else plan.directory / f"{name}.log"
         word = "running" if running[name] else "stopped"
         _print(f"{name:<24} {word} {record.pid:>8}  {log}")
-    raise typer.Exit(0 if all(running.values()) else 1)
+    if all(running.values()):
+        return
+    _print("Not all of it runs; `make up` starts what is missing and keeps the data.")
+    raise typer.Exit(0 if words_only else 1)
 
 
 @application.command()
@@ -85,6 +93,10 @@ Then try:
   {programs / "kubectl"} get devices,devicegroups,packages,rollouts
   {programs / "polyfleet"} explain gateway-1
   curl -H "Authorization: Bearer $POLYFLEET_ADMIN_TOKEN" $POLYFLEET_URL/api/v2/devices
+
+The routes, as OpenAPI documents:
+  {running.url}/api/v2/openapi.json        RDFM
+  {running.url}/polyfleet/v1/openapi.json  Polyfleet's own
 
 make down stops it all.""")
 

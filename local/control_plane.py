@@ -5,12 +5,14 @@ processes. Several control planes, each in its own folder, do not meet: etcd lis
 in the folder, kube-apiserver on a free port of 127.0.0.1.
 """
 
+import os
 import shutil
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from polyfleet.local import components
+from polyfleet.local.environment import needed_environment
 from polyfleet.local.errors import StartError, last_lines
 from polyfleet.local.kubeconfig import certificate_credentials, write_kubeconfig
 from polyfleet.local.pki import KeyMaterial
@@ -23,6 +25,7 @@ ETCD = "etcd"
 API_SERVER = "kube-apiserver"
 CONTROLLER_MANAGER = "kube-controller-manager"
 
+_ORDER = (ETCD, API_SERVER, CONTROLLER_MANAGER)
 _PORT_ATTEMPTS = 3
 _PORT_SECONDS = 5
 
@@ -108,7 +111,7 @@ class ControlPlane:
 
     def stop(self) -> None:
         """Stop the processes and remove the folder, if it is one that `start` made."""
-        for name in (CONTROLLER_MANAGER, API_SERVER, ETCD):
+        for name in reversed(_ORDER):
             if record := self._state.processes.pop(name, None):
                 stop(record)
         if self._state.file.exists():
@@ -146,6 +149,7 @@ class ControlPlane:
             [program, *arguments],
             log=self.log(name),
             directory=self.directory,
+            environment=needed_environment(os.environ),
             ends_with_parent=self._ends_with_parent,
         )
         # Before any wait: whoever is interrupted now can still stop the process later.
@@ -184,10 +188,10 @@ class ControlPlane:
         authority = material.authority_certificate
 
         def settled() -> bool:
-            return self._ended() is not None or answers_ok(int(port), path, authority)
+            return self._ended(name) is not None or answers_ok(int(port), path, authority)
 
         in_time = wait_until(settled, seconds=self._ready_seconds)
-        if ended := self._ended():
+        if ended := self._ended(name):
             raise StartError(f"{ended} ended; its log:\n{last_lines(self.log(ended))}")
         if not in_time:
             raise StartError(
@@ -195,5 +199,7 @@ class ControlPlane:
                 f"its log:\n{last_lines(self.log(name))}"
             )
 
-    def _ended(self) -> str | None:
-        return next((name for name in self._state.processes if not self._runs(name)), None)
+    def _ended(self, awaited: str) -> str | None:
+        # One that is started later is no matter yet: its record may be of an earlier life.
+        needed = _ORDER[: _ORDER.index(awaited) + 1]
+        return next((name for name in needed if not self._runs(name)), None)

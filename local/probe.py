@@ -22,11 +22,25 @@ def answers_ok_plain(host: str, port: int, path: str) -> bool:
     return _answers_ok(http.client.HTTPConnection(host, port, timeout=_TIMEOUT_SECONDS), path)
 
 
+def refuses_token(host: str, port: int, path: str, token: str) -> bool:
+    """Tell whether http://`host`:`port``path` answers 401 to that bearer token."""
+    connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_SECONDS)
+    return (
+        _status(connection, path, {"Authorization": f"Bearer {token}"}) == HTTPStatus.UNAUTHORIZED
+    )
+
+
 def _answers_ok(connection: http.client.HTTPConnection, path: str) -> bool:
+    return _status(connection, path, {}) == HTTPStatus.OK
+
+
+def _status(
+    connection: http.client.HTTPConnection, path: str, headers: dict[str, str]
+) -> int | None:
     try:
-        connection.request("GET", path)
-        return connection.getresponse().status == HTTPStatus.OK
+        connection.request("GET", path, headers=headers)
+        return connection.getresponse().status
     except (OSError, http.client.HTTPException):
-        return False
+        return None
     finally:
         connection.close()

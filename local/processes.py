@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from polyfleet.local.errors import StartError, last_lines
 
@@ -36,7 +37,7 @@ def spawn(
     environment: Mapping[str, str] | None = None,
     ends_with_parent: bool = False,
 ) -> ProcessRecord:
-    """Start a process in a session of its own, its output appended to `log`.
+    """Start a process in a session of its own, its output appended to `log` (mode 600).
 
     With `ends_with_parent` it is killed when the calling *thread* ends, however that happens; so
     call from the main thread. Linux only: elsewhere the process has to be stopped.
@@ -46,7 +47,7 @@ def spawn(
     if ends_with_parent and setpriv:
         # Asked kindly, a kube-apiserver whose etcd went at the same moment would stay for ever.
         command = [setpriv, "--pdeathsig", "KILL", "--", *command]
-    with log.open("ab") as output:
+    with _private_log(log) as output:
         child = subprocess.Popen(  # noqa: S603 - our own programs, no shell
             command,
             stdin=subprocess.DEVNULL,
@@ -91,6 +92,12 @@ def wait_until(condition: Callable[[], bool], *, seconds: float) -> bool:
             return False
         time.sleep(_POLL_SECONDS)
     return True
+
+
+def _private_log(log: Path) -> BinaryIO:
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.fchmod(descriptor, 0o600)  # it may be there already, from elsewhere
+    return os.fdopen(descriptor, "ab")
 
 
 def _start_mark(pid: int) -> str | None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from polyfleet.local.environment import needed_environment
 from polyfleet.local.errors import StartError, last_lines
 from polyfleet.local.ports import is_free, next_free_port
 from polyfleet.local.probe import answers_ok_plain
@@ -64,7 +65,7 @@ class ServiceRunner:
             [sys.executable, "-m", service.module],
             log=self.log(service.name),
             directory=self._directory,
-            environment={**_inherited(), **address, **service.settings},
+            environment={**needed_environment(os.environ), **address, **service.settings},
         )
         self._state.save()
         self._wait_ready(service.name)
@@ -78,7 +79,11 @@ class ServiceRunner:
 
     def url(self, name: str) -> str:
         """Return where a service that was started answers."""
-        return f"http://{HOST}:{self._state.values[name]}"
+        return f"http://{HOST}:{self.port(name)}"
+
+    def port(self, name: str) -> int:
+        """Return the port of a service that was started."""
+        return int(self._state.values[name])
 
     def log(self, name: str) -> Path:
         """Return the path of a service's log."""
@@ -94,7 +99,7 @@ class ServiceRunner:
         return port
 
     def _wait_ready(self, name: str) -> None:
-        record, port = self._state.processes[name], int(self._state.values[name])
+        record, port = self._state.processes[name], self.port(name)
 
         def settled() -> bool:
             return not is_running(record) or answers_ok_plain(HOST, port, "/readyz")
@@ -109,8 +114,3 @@ class ServiceRunner:
 def _digest(service: Service) -> str:
     content = json.dumps([service.module, sorted(service.settings.items())])
     return hashlib.sha256(content.encode()).hexdigest()
-
-
-def _inherited() -> dict[str, str]:
-    # A setting left over in the caller's shell must not decide what `up` starts.
-    return {name: value for name, value in os.environ.items() if not name.startswith("POLYFLEET_")}

@@ -11,11 +11,13 @@ from pathlib import Path
 
 from polyfleet.local import install
 from polyfleet.local.cluster import ClusterKind, choose, kind_works, open_cluster
+from polyfleet.local.environment import needed_environment
 from polyfleet.local.environment_file import read_environment, write_environment
 from polyfleet.local.errors import LocalError
 from polyfleet.local.kubeconfig import derive_kubeconfig
+from polyfleet.local.probe import refuses_token
 from polyfleet.local.progress import StepProgress
-from polyfleet.local.services import Service, ServiceRunner
+from polyfleet.local.services import HOST, Service, ServiceRunner
 from polyfleet.local.state import State
 
 NAMESPACE = "polyfleet"
@@ -26,6 +28,7 @@ FACADE = "facade"
 _TOKEN_LIFETIME = dt.timedelta(days=365)
 _FACADE_PORT, _OPERATOR_PORT = 8080, 8090
 _COMMAND_SECONDS = 120
+_WHOAMI = "/polyfleet/v1/whoami"
 _CREDENTIALS = {
     "POLYFLEET_ADMIN_USER": "user",
     "POLYFLEET_ADMIN_PASSWORD": "password",
@@ -90,6 +93,9 @@ def up(plan: Plan, *, restart: bool = False) -> Running:
         for service in _services(plan, administrator, installed)
         if _ensure(runner, service, restart=restart)
     ]
+    if refuses_token(HOST, runner.port(FACADE), _WHOAMI, credentials["POLYFLEET_ADMIN_TOKEN"]):
+        # Its user was deleted, say; another one may be known under the same name by now.
+        credentials = _new_credentials(plan, state, tenant, kubeconfig)
     variables = {"POLYFLEET_URL": runner.url(FACADE), **credentials, "KUBECONFIG": str(kubeconfig)}
     write_environment(plan.environment_file, variables)
     _apply_sample(plan, state, tenant, kubeconfig)
@@ -136,6 +142,10 @@ def _bootstrap(plan: Plan, state: State, tenant: str, kubeconfig: Path) -> dict[
     known = read_environment(plan.environment_file)
     if state.values.get("administrator") == tenant and _CREDENTIALS.keys() <= known.keys():
         return {name: known[name] for name in _CREDENTIALS}
+    return _new_credentials(plan, state, tenant, kubeconfig)
+
+
+def _new_credentials(plan: Plan, state: State, tenant: str, kubeconfig: Path) -> dict[str, str]:
     with StepProgress("First administrator"):
         answer = _administrator(state, kubeconfig)
     credentials = {name: str(answer[key]) for name, key in _CREDENTIALS.items()}
@@ -174,7 +184,7 @@ def _apply_sample(plan: Plan, state: State, tenant: str, kubeconfig: Path) -> No
 
 def _command(command: list[str], kubeconfig: Path) -> str:
     environment = {
-        **os.environ,
+        **needed_environment(os.environ),
         "KUBECONFIG": str(kubeconfig),
         "POLYFLEET_NAMESPACE": NAMESPACE,
     }

@@ -4,10 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from polyfleet.local.control_plane import ControlPlane
@@ -33,11 +34,15 @@ def plan(tmp_path_factory: pytest.TempPathFactory, all_programs: Path) -> Iterat
     (sample / "sample.yaml").write_text(SAMPLE)
     directory = tmp_path_factory.mktemp("up") / "files"
     environment = {"KUBEBUILDER_ASSETS": str(all_programs)}
+    monkeypatch = pytest.MonkeyPatch()
+    # As in the shell of somebody who has loaded the environment file.
+    monkeypatch.setenv("POLYFLEET_ADMIN_PASSWORD", "a secret")
     plan = Plan(directory=directory, sample=sample, environment=environment)
     try:
         up(plan)
         yield plan
     finally:
+        monkeypatch.undo()
         processes = {**plan.state().processes, **cluster(plan).processes}
         down(plan)
     assert len(processes) == 5
@@ -50,9 +55,18 @@ def cluster(plan: Plan) -> ControlPlane:
 
 
 def sample(plan: Plan, *arguments: str) -> str:
+    return kubectl(plan, *arguments, "configmap", "sample")
+
+
+def whoami(environment: Mapping[str, str]) -> httpx.Response:
+    headers = {"Authorization": f"Bearer {environment['POLYFLEET_ADMIN_TOKEN']}"}
+    return httpx.get(f"{environment['POLYFLEET_URL']}/polyfleet/v1/whoami", headers=headers)
+
+
+def kubectl(plan: Plan, *arguments: str) -> str:
     environment = read_environment(plan.environment_file)
     return subprocess.run(
-        [KUBECTL, *arguments, "configmap", "sample"],
+        [KUBECTL, *arguments],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
@@ -124,6 +138,48 @@ def test_an_administrator_of_whom_nothing_was_noted_gets_new_secrets(plan: Plan)
     after = read_environment(plan.environment_file)
     assert after.keys() == before.keys()
     assert after["POLYFLEET_ADMIN_TOKEN"] != before["POLYFLEET_ADMIN_TOKEN"]
+
+
+def test_all_comes_back_with_its_data_after_all_died_again_and_again(plan: Plan) -> None:
+    known = read_environment(plan.environment_file)
+    for life in ("one", "two"):
+        sample(plan, "patch", "--patch", f'{{"data":{{"life":"{life}"}}}}')
+        processes = {**plan.state().processes, **cluster(plan).processes}
+        for record in processes.values():
+            os.kill(record.pid, signal.SIGKILL)
+        assert wait_until(lambda: not any(map(is_running, processes.values())), seconds=60)  # noqa: B023
+
+        running = up(plan)
+
+        assert running.kept == []
+        assert f"life: {life}" in sample(plan, "get", "--output", "yaml")
+        assert read_environment(plan.environment_file) == known
+        assert all(map(is_running, {**plan.state().processes, **cluster(plan).processes}.values()))
+
+
+def test_a_token_of_an_administrator_who_was_deleted_is_replaced(plan: Plan) -> None:
+    before = read_environment(plan.environment_file)
+    kubectl(plan, "delete", "user", before["POLYFLEET_ADMIN_USER"])
+
+    up(plan)
+
+    after = read_environment(plan.environment_file)
+    assert whoami(before).status_code == 401
+    assert whoami(after).status_code == 200
+    assert whoami(after).json()["administrator"] is True
+
+
+def test_the_processes_know_nothing_of_the_callers_secrets(plan: Plan) -> None:
+    for record in (*plan.state().processes.values(), *cluster(plan).processes.values()):
+        told = psutil.Process(record.pid).environ()
+        assert not [name for name in told if "ADMIN" in name]
+        assert "PATH" in told
+
+
+def test_nobody_else_reads_the_logs(plan: Plan) -> None:
+    logs = [*plan.directory.rglob("*.log")]
+    assert len(logs) >= 5
+    assert {log.stat().st_mode & 0o777 for log in logs} == {0o600}
 
 
 def test_down_without_up_does_nothing(tmp_path: Path) -> None:
