@@ -8,8 +8,8 @@ from polyfleet.crds.base import APPLICATION, SERIAL, Column, CustomResource, Nam
 from polyfleet.crds.conditions import Status
 from polyfleet.crds.schema import Rule
 from polyfleet.crds.types import (
+    ATOMIC,
     IMMUTABLE,
-    SET,
     ApplicationField,
     Attributes,
     Count,
@@ -20,6 +20,7 @@ from polyfleet.crds.types import (
     PublicKey,
     ReportedAttributes,
     Serial,
+    ToldAttributes,
     Version,
     WireName,
     kept_as_it_was,
@@ -31,7 +32,7 @@ class Enrolled(Part):
 
     at: Instant | None = None
     """When it was accepted."""
-    metadata: Attributes | None = None
+    metadata: ToldAttributes | None = None
     """Its attributes then."""
 
 
@@ -46,7 +47,7 @@ class DeviceSpec(Part):
     """The device's own name in every API, for example its MAC address."""
     created_at: CreatedAt | None = None
     """When it was made, in microseconds; absent: the object's creation."""
-    public_keys: Annotated[list[PublicKey], Field(max_length=8), SET] | None = None
+    public_keys: Annotated[list[PublicKey], Field(max_length=8), ATOMIC] | None = None
     """The RSA public keys (PEM) by which the device may sign in."""
     enrolled: Enrolled | None = None
     """What the device said when it asked to be let in."""

@@ -10,10 +10,10 @@ from polyfleet.crds.schema import Rule
 from polyfleet.crds.types import (
     IMMUTABLE,
     ApplicationField,
-    Attributes,
     CreatedAt,
     Instant,
     PublicKey,
+    ToldAttributes,
     WireName,
     kept_as_it_was,
 )
@@ -32,7 +32,7 @@ class EnrollmentSpec(Part):
     """The RSA public key (PEM) that it signed its request with."""
     created_at: CreatedAt | None = None
     """When it was made, in microseconds; absent: the object's creation."""
-    metadata: Attributes | None = None
+    metadata: ToldAttributes | None = None
     """What the device says about itself."""
     source_address: Annotated[str, Field(max_length=64)] | None = None
     """Where the request came from."""

@@ -107,9 +107,10 @@ class ReportedAttribute(Attribute):
 
 
 Attributes = Annotated[list[Attribute], Field(max_length=200), list_map("name")]
-ReportedAttributes = Annotated[
-    list[ReportedAttribute], Field(max_length=400), list_map("source", "name")
-]
+# What a device tells is written whole by one writer. Atomic, or else the record of who owns which
+# entry (managedFields) would be larger than the device.
+ToldAttributes = Annotated[list[Attribute], Field(max_length=200), ATOMIC]
+ReportedAttributes = Annotated[list[ReportedAttribute], Field(max_length=400), ATOMIC]
 
 
 class SelectorRequirement(Part):

@@ -67,7 +67,11 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("Device", {"deviceId": ""}, "at least 1 chars long"),
     ("Device", {"deviceId": "x" * 1025}, "Too long"),
-    ("Device", {"publicKeys": ["k"] * 2}, "Duplicate value"),
+    (
+        "Device",
+        {"attributes": [{"name": "a", "value": {"string": "b"}}] * 2},
+        "Duplicate value",
+    ),
     ("Device", {"publicKeys": [str(number) for number in range(9)]}, "must have at most 8 items"),
     ("Device", {"attributes": [{"name": "a", "value": {}}]}, ONE_VALUE),
     ("Device", {"attributes": [{"name": "a", "value": {"string": "", "number": 1}}]}, ONE_VALUE),
