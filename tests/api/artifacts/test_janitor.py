@@ -171,13 +171,29 @@ async def test_a_file_that_cannot_be_removed_does_not_stop_the_others(
     assert (root / OTHER).exists()
 
 
-async def test_searches_are_made_from_time_to_time(
+async def test_a_search_is_made_at_the_start(
     store: LocalStore, root: Path, packages: Store[Package], clock: SimpleNamespace
 ) -> None:
     path = await stored(store, clock, timedelta(hours=2))
     (root / ".incoming" / OTHER).write_bytes(b"half")
     async with Janitor(
-        store, packages, clock=lambda: clock.now, trusted=lambda: True, interval_seconds=0.01
+        store, packages, clock=lambda: clock.now, trusted=lambda: True, first_seconds=0
     ):
         await poll(lambda: not (root / path).exists())
         await poll(lambda: not (root / ".incoming" / OTHER).exists())
+
+
+async def test_searches_are_made_from_time_to_time(
+    store: LocalStore, root: Path, packages: Store[Package], clock: SimpleNamespace
+) -> None:
+    async with Janitor(
+        store,
+        packages,
+        clock=lambda: clock.now,
+        trusted=lambda: True,
+        first_seconds=0,
+        interval_seconds=0.01,
+    ):
+        for _ in range(2):
+            path = await stored(store, clock, timedelta(hours=2))
+            await poll(lambda path=path: not (root / path).exists())
