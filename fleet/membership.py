@@ -1,20 +1,23 @@
 """Who is in which group: labels on devices, whose values name the group's incarnation.
 
 A change of many members sets a mark (`joining.<change>…`, `leaving.<change>…`) on each device and
-counts from the moment when the group's `status.changes` says that it is committed. A value that
-is not ours (`true`, set by kubectl) does not count until the operator has rewritten it.
+counts from the moment when the group's `status.changes` says that it is committed.
+
+A value that is not ours (`true`, from somebody's manifest) is left as it is, so that applying the
+manifest again changes nothing. What we have to say stands in a label beside it then, the companion
+`joined.polyfleet.dev/<group>`; without one the device is not in the group.
 """
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from polyfleet.fleet import selectors
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.group import DeviceGroup
-from polyfleet.fleet.objects.metadata import GROUP_LABEL_PREFIX
+from polyfleet.fleet.objects.metadata import GROUP_LABEL_PREFIX, JOINED_LABEL_PREFIX
 
 State = Literal["member", "joining", "leaving"]
 
@@ -41,6 +44,76 @@ class Membership(NamedTuple):
 def label_key(group_name: str) -> str:
     """Return the label key by which a device is in the group of that object name."""
     return GROUP_LABEL_PREFIX + group_name
+
+
+def companion_key(group_name: str) -> str:
+    """Return the key of the label that says what the group's label itself does not."""
+    return JOINED_LABEL_PREFIX + group_name
+
+
+def own_value(labels: Mapping[str, str], group_name: str) -> str | None:
+    """Return our value for the group: its label's, else the companion's; None if there is none.
+
+    A companion without the group's label says nothing: whoever takes the label away, leaves.
+    """
+    value = labels.get(label_key(group_name))
+    if value is None or parse_value(value) is not None:
+        return value
+    beside = labels.get(companion_key(group_name), "")
+    return beside if parse_value(beside) is not None else None
+
+
+def membership_of(labels: Mapping[str, str], group_name: str) -> Membership | None:
+    """Return what the labels of a device say about the group; None if they say nothing."""
+    value = own_value(labels, group_name)
+    return parse_value(value) if value is not None else None
+
+
+def memberships_of(device: Device) -> dict[str, Membership]:
+    """Return what the device's labels say, by the group's object name; marks are among it."""
+    labels, prefix = device.metadata.labels, len(GROUP_LABEL_PREFIX)
+    names = [key[prefix:] for key in labels if key.startswith(GROUP_LABEL_PREFIX)]
+    return {name: found for name in names if (found := membership_of(labels, name)) is not None}
+
+
+def value_labels(labels: Mapping[str, str], group_name: str, value: str) -> dict[str, str | None]:
+    """Return the label changes that set our value for the group; somebody else's value stays."""
+    key, beside = label_key(group_name), companion_key(group_name)
+    if key in labels and parse_value(labels[key]) is None:
+        return {beside: value}
+    return {key: value} | ({beside: None} if beside in labels else {})
+
+
+def leaving_labels(labels: Mapping[str, str], group_name: str) -> dict[str, str | None]:
+    """Return the label changes after which nothing is left of the group."""
+    keys = (label_key(group_name), companion_key(group_name))
+    return {key: None for key in keys if key in labels}
+
+
+def settled_labels(
+    labels: Mapping[str, str], group_name: str, *, committed: bool
+) -> dict[str, str | None]:
+    """Return the label changes that turn the group's mark into what it means now."""
+    value = own_value(labels, group_name)
+    settled = settled_value(value, committed=committed) if value is not None else None
+    if settled is not None:
+        return value_labels(labels, group_name, settled)
+    beside = companion_key(group_name)
+    if not committed and value is not None and value == labels.get(beside):
+        return {beside: None}  # it did not join by this change; the label is still somebody's wish
+    return leaving_labels(labels, group_name)
+
+
+def orphaned_companions(labels: Mapping[str, str]) -> list[str]:
+    """Return the groups whose companion stands there alone, or beside a value of ours."""
+    found = []
+    for key in labels:
+        if key.startswith(JOINED_LABEL_PREFIX):
+            name = key.removeprefix(JOINED_LABEL_PREFIX)
+            value = labels.get(label_key(name))
+            if value is None or parse_value(value) is not None:
+                found.append(name)
+    return found
 
 
 @lru_cache(maxsize=16_384)
@@ -97,14 +170,7 @@ def parse_value(text: str) -> Membership | None:
 
 def marks_of(device: Device) -> dict[str, Membership]:
     """Return the marks of changes that the device bears, by the group's object name."""
-    prefix = len(GROUP_LABEL_PREFIX)
-    return {
-        key[prefix:]: membership
-        for key, value in device.metadata.labels.items()
-        if key.startswith(GROUP_LABEL_PREFIX)
-        and (membership := parse_value(value)) is not None
-        and membership.state != "member"
-    }
+    return {name: found for name, found in memberships_of(device).items() if found.change}
 
 
 def is_member(device: Device, group: DeviceGroup) -> bool:
@@ -122,8 +188,7 @@ def is_member(device: Device, group: DeviceGroup) -> bool:
 
 def is_labelled_member(device: Device, group: DeviceGroup) -> bool:
     """Say whether the device is in the group by its label alone, whatever the selector says."""
-    value = device.metadata.labels.get(label_key(group.metadata.name))
-    membership = parse_value(value) if value is not None else None
+    membership = membership_of(device.metadata.labels, group.metadata.name)
     if membership is None or membership.incarnation != incarnation(group.metadata.uid):
         return False
     if membership.state == "member":
@@ -140,7 +205,7 @@ def joined_at(device: Device, group: DeviceGroup) -> int | None:
     """Return when the device joined by its label (microseconds since 1970); None if it did not."""
     if not is_labelled_member(device, group):
         return None
-    membership = parse_value(device.metadata.labels[label_key(group.metadata.name)])
+    membership = membership_of(device.metadata.labels, group.metadata.name)
     return membership.joined_at if membership is not None else None
 
 

@@ -10,7 +10,11 @@ from typing import Any, Final, cast
 import msgspec
 
 from polyfleet.fleet.objects.kinds import Object
-from polyfleet.fleet.objects.metadata import GROUP_LABEL_PREFIX, SERIAL_LABEL
+from polyfleet.fleet.objects.metadata import (
+    GROUP_LABEL_PREFIX,
+    JOINED_LABEL_PREFIX,
+    SERIAL_LABEL,
+)
 
 _Shrink = Callable[[Any], Any]
 
@@ -27,6 +31,7 @@ _UNIQUE: Final = frozenset(
         "last_seen",
     }
 )
+_UNSHARED_LABELS: Final = (SERIAL_LABEL, GROUP_LABEL_PREFIX, JOINED_LABEL_PREFIX)
 _LONGEST_SHARED: Final = 64
 _MOST_SHARED: Final = 65_536
 
@@ -125,7 +130,7 @@ def _labels(labels: dict[str, Any]) -> dict[str, Any]:
         return labels
     return {
         _shared(key): value
-        if not isinstance(value, str) or key == SERIAL_LABEL or key.startswith(GROUP_LABEL_PREFIX)
+        if not isinstance(value, str) or key.startswith(_UNSHARED_LABELS)
         else _shared(value)
         for key, value in labels.items()
     }

@@ -79,13 +79,8 @@ def group_wire_name(group: DeviceGroup) -> tuple[tuple[str, str]]:
 
 
 def _memberships(device: Device) -> Iterator[MembershipKey]:
-    for key, value in device.metadata.labels.items():
-        if not key.startswith(GROUP_LABEL_PREFIX):
-            continue
-        found = membership.parse_value(value)
-        if found is not None:
-            group = key.removeprefix(GROUP_LABEL_PREFIX)
-            yield group, found.incarnation, found.state, found.change
+    for group, found in membership.memberships_of(device).items():
+        yield group, found.incarnation, found.state, found.change
 
 
 def _application_name(application: Application) -> tuple[str]:

@@ -7,6 +7,7 @@ VERSION = "v1alpha1"
 APPLICATION_LABEL = f"{GROUP}/application"
 SERIAL_LABEL = f"{GROUP}/serial"
 GROUP_LABEL_PREFIX = f"group.{GROUP}/"
+JOINED_LABEL_PREFIX = f"joined.{GROUP}/"
 ATTRIBUTE_LABEL_PREFIX = f"attr.{GROUP}/"
 FINALIZER = f"{GROUP}/operator"
 

@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Any
 
 from polyfleet.fleet import membership
-from polyfleet.fleet.membership import label_key
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.group import DeviceGroup
 from polyfleet.fleet.objects.kinds import DEVICES, GROUPS
@@ -47,7 +46,8 @@ async def reconcile(context: Context, name: str) -> float | None:
     labels = wanted_labels(device, cache.groups.get, context.settings.attribute_labels, now)
     stale = stale_groups(device, cache.groups.get)
     gone = [group for group in stale if await _is_gone(context, device, group)]
-    labels.update({label_key(group): None for group in gone})
+    for group in gone:
+        labels.update(membership.leaving_labels(device.metadata.labels, group))
     serial = await new_serial(context, DEVICES, device)
     metadata = metadata_patch(device.metadata, serial=serial, labels=labels)
     if metadata is not None:
@@ -66,7 +66,7 @@ async def _is_gone(context: Context, device: Device, group_name: str) -> bool:
         group = await context.writer.read(GROUPS, group_name)
     except NotFound:
         return True
-    found = membership.parse_value(device.metadata.labels[label_key(group_name)])
+    found = membership.membership_of(device.metadata.labels, group_name)
     return found is None or found.incarnation != membership.incarnation(group.metadata.uid)
 
 

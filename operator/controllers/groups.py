@@ -102,10 +102,10 @@ async def _sweep(context: Context, group: DeviceGroup) -> None:
     release = release_patch(group.metadata)
     if release is None:
         return
-    key = membership.label_key(group.metadata.name)
+    name = group.metadata.name
     swept = 0
     for _ in range(_ROUNDS):
-        found = await _sweep_once(context, key)
+        found = await _sweep_once(context, name)
         if not found:
             break
         swept += found
@@ -119,11 +119,12 @@ async def _sweep(context: Context, group: DeviceGroup) -> None:
         context.tell(group, Notice("GroupSwept", f"{swept} devices left the deleted group"))
 
 
-async def _sweep_once(context: Context, key: str) -> int:
+async def _sweep_once(context: Context, name: str) -> int:
+    key = membership.label_key(name)
+
     def without(device: Device) -> Mapping[str, Any] | None:
-        if key not in device.metadata.labels:
-            return None
-        return {"metadata": {"labels": {key: None}}}
+        changes = membership.leaving_labels(device.metadata.labels, name)
+        return {"metadata": {"labels": changes}} if changes else None
 
     async def clear(device: Device) -> None:
         context.cache.devices.apply(device)

@@ -30,19 +30,26 @@ def wanted_labels(
     names = tuple(attribute_names)
     if names:
         changes.update(mirrored_labels(device, names))
-    changes.update(_rewritten(device, find_group, now))
+    changes.update(_companions(device, find_group, now))
     return changes
 
 
-def _rewritten(device: Device, find_group: FindGroup, now: datetime) -> dict[str, str | None]:
-    """Return proper values for group labels whose value somebody set by hand."""
-    changes: dict[str, str | None] = {}
-    for key, value in device.metadata.labels.items():
-        if not key.startswith(GROUP_LABEL_PREFIX) or membership.parse_value(value) is not None:
+def _companions(device: Device, find_group: FindGroup, now: datetime) -> dict[str, str | None]:
+    """Return companions for the group labels that somebody set by hand; left-over ones go."""
+    labels = device.metadata.labels
+    changes: dict[str, str | None] = {
+        membership.companion_key(name): None for name in membership.orphaned_companions(labels)
+    }
+    for key in labels:
+        if not key.startswith(GROUP_LABEL_PREFIX):
             continue
-        group = find_group(key.removeprefix(GROUP_LABEL_PREFIX))
+        name = key.removeprefix(GROUP_LABEL_PREFIX)
+        if membership.membership_of(labels, name) is not None:
+            continue
+        group = find_group(name)
         if group is not None and _may_join(device, group):
-            changes[key] = membership.member_value(group, microseconds(now))
+            value = membership.member_value(group, microseconds(now))
+            changes.update(membership.value_labels(labels, name, value))
     return changes
 
 
@@ -60,15 +67,10 @@ def stale_groups(device: Device, find_group: FindGroup) -> list[str]:
     The cache may be behind: ask the API server before a label is taken away.
     """
     stale = []
-    for key, value in device.metadata.labels.items():
-        if not key.startswith(GROUP_LABEL_PREFIX):
-            continue
-        found = membership.parse_value(value)
-        if found is None:
-            continue
-        group = find_group(key.removeprefix(GROUP_LABEL_PREFIX))
+    for name, found in membership.memberships_of(device).items():
+        group = find_group(name)
         if group is None or membership.incarnation(group.metadata.uid) != found.incarnation:
-            stale.append(key.removeprefix(GROUP_LABEL_PREFIX))
+            stale.append(name)
     return stale
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from polyfleet.fleet import membership
 from polyfleet.fleet.membership import (
+    companion_key,
     joining_value,
     label_key,
     leaving_value,
@@ -159,3 +160,93 @@ def test_the_active_group_is_of_lowest_priority_number_then_lowest_serial() -> N
     found = membership.groups_of(device, [unnumbered, third, make.group("b"), second, first])
 
     assert [item.metadata.labels.get(SERIAL_LABEL) for item in found] == ["9", "2", "10", None]
+
+
+def theirs(companion: str | None = None, name: str = "canary") -> dict[str, str]:
+    """Labels of a device that somebody put into the group by hand."""
+    beside = {} if companion is None else {companion_key(name): companion}
+    return labelled("true", name) | beside
+
+
+def changed(labels: dict[str, str], changes: dict[str, str | None]) -> dict[str, str]:
+    """Labels as they are after a merge patch."""
+    return {key: value for key, value in (labels | changes).items() if value is not None}
+
+
+def in_group(labels: dict[str, str], canary: DeviceGroup) -> bool:
+    return membership.is_member(make.device(labels=labels), canary)
+
+
+def test_a_label_set_by_hand_counts_while_its_companion_names_the_incarnation() -> None:
+    canary = group()
+
+    assert in_group(theirs(member_value(canary, 5)), canary)
+    assert membership.joined_at(make.device(labels=theirs(member_value(canary, 5))), canary) == 5
+    assert not in_group(theirs(member_value(group(uid="before"), 5)), canary)
+    assert not in_group(theirs("true"), canary)
+
+
+def test_a_companion_alone_says_nothing_and_is_an_orphan() -> None:
+    canary = group()
+    alone = {companion_key("canary"): member_value(canary, 5)}
+
+    assert not in_group(alone, canary)
+    assert membership.orphaned_companions(alone) == ["canary"]
+    assert membership.orphaned_companions(labelled(member_value(canary, 1)) | alone) == ["canary"]
+    assert membership.orphaned_companions(theirs(member_value(canary, 5))) == []
+
+
+own_labels = st.sampled_from(["absent", "ours", "theirs", "theirs, adopted", "orphan"])
+
+
+def labels_of(kind: str, canary: DeviceGroup) -> dict[str, str]:
+    member = member_value(canary, 3)
+    return {
+        "absent": {},
+        "ours": labelled(member),
+        "theirs": theirs(),
+        "theirs, adopted": theirs(member),
+        "orphan": {companion_key("canary"): member},
+    }[kind]
+
+
+@given(own_labels, st.booleans(), change_ids)
+def test_a_join_counts_if_committed_and_leaves_somebodys_value_alone(
+    kind: str, done: bool, change: str
+) -> None:
+    canary = group(changes=committed(change, done=done))
+    before = labels_of(kind, canary)
+    if in_group(before, canary):
+        return
+    mark = joining_value(change, canary, 9)
+
+    marked = changed(before, membership.value_labels(before, "canary", mark))
+    after = changed(marked, membership.settled_labels(marked, "canary", committed=done))
+
+    assert in_group(marked, canary) is in_group(after, canary) is done
+    assert membership.marks_of(make.device(labels=marked))["canary"].change == change
+    assert membership.marks_of(make.device(labels=after)) == {}
+    assert membership.orphaned_companions(after) == []
+    if before.get(label_key("canary")) == "true":
+        assert after[label_key("canary")] == "true"
+
+
+@given(own_labels, st.booleans(), change_ids)
+def test_leaving_takes_everything_away_if_committed_and_nothing_if_not(
+    kind: str, done: bool, change: str
+) -> None:
+    canary = group(changes=committed(change, done=done))
+    before = labels_of(kind, canary)
+    if not in_group(before, canary):
+        return
+    value = membership.own_value(before, "canary")
+    assert value is not None
+
+    marked = changed(
+        before, membership.value_labels(before, "canary", leaving_value(change, value))
+    )
+    after = changed(marked, membership.settled_labels(marked, "canary", committed=done))
+
+    assert in_group(marked, canary) is not done
+    assert after == ({} if done else before)
+    assert changed(before, membership.leaving_labels(before, "canary")) == {}

@@ -67,12 +67,14 @@ def test_chosen_attributes_are_mirrored_as_labels(fleet: Any, unique: str) -> No
 def test_a_group_label_set_by_hand_becomes_a_membership(fleet: Any, unique: str) -> None:
     fleet.create("DeviceGroup", unique)
     fleet.create("Device", unique)
-    key = f"group.polyfleet.dev/{unique}"
+    key, beside = (f"{word}.polyfleet.dev/{unique}" for word in ("group", "joined"))
     fleet.patch("Device", unique, metadata={"labels": {key: "true"}})
-    fleet.comes_to("Device", unique, lambda item: parse_value(labels(item)[key]) is not None)
+    device = fleet.comes_to("Device", unique, lambda item: parse_value(labels(item)[beside]))
+    assert labels(device)[key] == "true"
     fleet.comes_to("DeviceGroup", unique, lambda item: item["status"].get("members") == 1)
     fleet.patch("Device", unique, metadata={"labels": {key: None}})
     fleet.comes_to("DeviceGroup", unique, lambda item: item["status"]["members"] == 0)
+    fleet.comes_to("Device", unique, lambda item: beside not in labels(item))
 
 
 def test_a_label_of_a_group_that_is_made_later_counts_then(fleet: Any, unique: str) -> None:
@@ -81,7 +83,8 @@ def test_a_label_of_a_group_that_is_made_later_counts_then(fleet: Any, unique: s
     fleet.adopted("Device", unique)
     assert labels(fleet.get("Device", unique))[key] == "true"
     fleet.create("DeviceGroup", unique)
-    fleet.comes_to("Device", unique, lambda item: parse_value(labels(item)[key]) is not None)
+    beside = f"joined.polyfleet.dev/{unique}"
+    fleet.comes_to("Device", unique, lambda item: parse_value(labels(item)[beside]) is not None)
 
 
 def test_a_label_of_another_applications_group_does_not_count(fleet: Any, unique: str) -> None:
@@ -102,6 +105,9 @@ def test_a_membership_of_a_group_that_was_before_is_taken_away(fleet: Any, uniqu
     stale = "0123456789ab.1700000000000000"
     fleet.create("Device", unique, labels={key: stale})
     fleet.comes_to("Device", unique, lambda item: key not in labels(item))
+    beside = f"joined.polyfleet.dev/{unique}"
+    fleet.patch("Device", unique, metadata={"labels": {key: "true", beside: stale}})
+    fleet.comes_to("Device", unique, lambda item: not labels(item).keys() & {key, beside})
 
 
 def test_devices_that_share_an_id_are_told_apart_by_age(fleet: Any, unique: str) -> None:

@@ -18,7 +18,9 @@ def test_a_deleted_group_leaves_no_label_and_a_new_one_inherits_nobody(
     fleet.comes_to("DeviceGroup", unique, lambda item: item["status"].get("members") == 3)
     fleet.delete("DeviceGroup", unique)
     fleet.gone("DeviceGroup", unique)
-    assert not [name for name in names if key in fleet.get("Device", name)["metadata"]["labels"]]
+    keys = {key, f"joined.polyfleet.dev/{unique}"}
+    for name in names:
+        assert not keys & fleet.get("Device", name)["metadata"]["labels"].keys()
     fleet.create("DeviceGroup", unique)
     fleet.condition("DeviceGroup", unique, "Ready", "True", "Reconciled")
     assert fleet.get("DeviceGroup", unique)["status"]["members"] == 0
@@ -28,7 +30,8 @@ def test_people_are_told_how_many_devices_left_a_deleted_group(fleet: Any, uniqu
     key = f"group.polyfleet.dev/{unique}"
     fleet.create("DeviceGroup", unique)
     fleet.create("Device", unique, labels={key: "true"})
-    fleet.comes_to("Device", unique, lambda item: parse_value(item["metadata"]["labels"][key]))
+    beside = f"joined.polyfleet.dev/{unique}"
+    fleet.comes_to("Device", unique, lambda item: parse_value(item["metadata"]["labels"][beside]))
     fleet.delete("DeviceGroup", unique)
     fleet.gone("DeviceGroup", unique)
     eventually_told(fleet, "GroupSwept", "1 devices left the deleted group")

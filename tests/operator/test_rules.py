@@ -186,12 +186,12 @@ def label(value: str, group: str = "g") -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("value", ["true", "", "yes", "0123"])
-def test_a_label_set_by_hand_is_rewritten_for_this_incarnation(make: Any, value: str) -> None:
+def test_a_label_set_by_hand_gets_a_companion_for_this_incarnation(make: Any, value: str) -> None:
     group = make("DeviceGroup", "g")
     device = make("Device", "d", metadata=label(value))
     changes = devices.wanted_labels(device, find_in(group), (), NOW)
     micros = int(NOW.timestamp() * 1_000_000)
-    assert changes == {"group.polyfleet.dev/g": membership.member_value(group, micros)}
+    assert changes == {"joined.polyfleet.dev/g": membership.member_value(group, micros)}
 
 
 @pytest.mark.parametrize(
