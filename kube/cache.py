@@ -49,6 +49,7 @@ class Cache:
         self._idle_timeout = idle_timeout
         self._server_timeout = server_timeout
         self._stores: dict[str, Store[Any]] = {kind.name: Store(kind) for kind in kinds}
+        self._watchers: list[Watcher[Any]] = []
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
@@ -60,6 +61,7 @@ class Cache:
                 idle_timeout=self._idle_timeout,
                 server_timeout=self._server_timeout,
             )
+            self._watchers.append(watcher)
             name = f"watch {store.kind.plural}"
             self._tasks.append(asyncio.create_task(watcher.run(), name=name))
             self._client.metrics.watch_cache(
@@ -77,6 +79,7 @@ class Cache:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
+        self._watchers.clear()
 
     def __contains__(self, kind: Kind[Any]) -> bool:
         return kind.name in self._stores
@@ -137,6 +140,11 @@ class Cache:
     def synced(self) -> bool:
         """Whether all kinds have been read once."""
         return all(store.synced for store in self._stores.values())
+
+    @property
+    def unreachable(self) -> bool:
+        """Whether no watch gets a connection to the API server any more."""
+        return bool(self._watchers) and all(watcher.unreachable for watcher in self._watchers)
 
     async def wait_synced(self, timeout: float) -> None:  # noqa: ASYNC109 - says what is missing
         """Wait until all kinds have been read once. Raises TimeoutError that names the others."""

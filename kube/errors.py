@@ -40,7 +40,8 @@ class ApiError(Exception):
     def __init__(
         self, status: int, reason: str, message: str, *, causes: tuple[Cause, ...] = ()
     ) -> None:
-        super().__init__(f"{status} {reason}: {message}")
+        # No status, for there was no answer, is nothing to show.
+        super().__init__(f"{status} {reason}: {message}" if status else f"{reason}: {message}")
         self.status = status
         self.reason = reason
         self.message = message

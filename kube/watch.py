@@ -4,6 +4,10 @@ nothing known ──(stream or pages)──> all known ──(watch)──> watc
      ^                                                              │
      └───────────── the version is too old (410) ───────────────────┤
                     anything else: watch again from the last version ┘
+
+A quiet server tells about once a minute, by a bookmark, that there is no news. When that fails to
+come, a short watch asks for it: before such a watch ends, the server sends one. Who gets no answer
+even then reads all anew.
 """
 
 import asyncio
@@ -30,16 +34,24 @@ from polyfleet.kube.store import Store
 from polyfleet.kube.stream import WatchEvent
 from polyfleet.kube.versions import version_number
 
+# With what asking takes it stays below the 90 seconds after which no offers are made.
 IDLE_SECONDS = 70.0
 SERVER_SECONDS = 290
+# The server sends its bookmark two seconds before the end of a watch.
+_ASKING_SECONDS = 6
+_ASKING_IDLE_SECONDS = 10.0
 _PAGE_SIZE = 500
 _FIRST_DELAY = 0.5
 _LONGEST_DELAY = 30.0
+# Nobody is burdened by connections that nobody accepts, and devices wait for the server's return.
+_LONGEST_UNREACHABLE_DELAY = 2.0
 _MOST_DOUBLINGS = 8
-# A version that the server does not know yet (a restored backup) shows only as silence or as a
-# plain error: after so many of them in a row all is read anew.
-_DOUBTFUL = frozenset({"idle", "error"})
+# A version that the server does not know yet (a restored backup) can show as a plain error: after
+# so many of them in a row all is read anew.
+_DOUBTFUL = frozenset({"error"})
 _DOUBTS = 3
+# A server that has just started refuses what it has not read the rights of yet.
+_REFUSALS_WHILE_STARTING = 4
 
 _log = structlog.get_logger(__name__)
 
@@ -65,6 +77,10 @@ class Watcher(Generic[Object]):
         self._streaming = streaming
         self._version = ""
         self._failures = 0
+        self._last_cause = ""
+        self._asking = False
+        self.unreachable = False
+        """Whether the API server could not be reached when that was last tried."""
 
     async def run(self) -> None:
         """Keep the store up to date until cancelled; no error ends it."""
@@ -81,16 +97,40 @@ class Watcher(Generic[Object]):
             self._version = ""
             return "expired", self._delay()
         except ApiError as error:
-            self._report(error)
-            cause = _cause(error)
-            if cause in _DOUBTFUL and self._failures >= _DOUBTS:
-                self._version = ""
-            return cause, max(self._delay(), _wanted_delay(error))
+            return self._failed(error)
         except Exception:  # noqa: BLE001 - the watch outlives every surprise; all is read anew
             _log.exception("watch failed", kind=self._kind.name)
             self._version = ""
             return "fault", self._delay()
+        if self._asking:
+            self._give_up_asking()
         return "ended", self._delay()
+
+    def _failed(self, error: ApiError) -> tuple[str, float]:
+        cause = _cause(error)
+        if cause != self._last_cause:
+            # Another hindrance than before: that one is over.
+            self._failures = min(self._failures, 1)
+        self._last_cause = cause
+        self.unreachable = cause == "connection" and (not _was_sent(error) or self._failures > 0)
+        if cause == "idle" and not self._asking and self._version:
+            self._asking = True
+            _log.debug("no news: asking", kind=self._kind.name)
+            return cause, 0.0
+        self._report(error, cause)
+        if cause == "idle" and self._asking:
+            self._give_up_asking()
+        if cause in _DOUBTFUL and self._failures >= _DOUBTS:
+            self._version = ""
+        delay = self._delay()
+        if cause == "connection":
+            delay = min(delay, random.uniform(0.5, 1) * _LONGEST_UNREACHABLE_DELAY)  # noqa: S311 - not a secret
+        return cause, max(delay, _wanted_delay(error))
+
+    def _give_up_asking(self) -> None:
+        _log.info("no news although asked: reading all anew", kind=self._kind.name)
+        self._asking = False
+        self._version = ""
 
     async def _synchronise(self) -> None:
         if self._version:
@@ -105,9 +145,10 @@ class Watcher(Generic[Object]):
         async with self._client.watch(
             self._kind,
             resource_version=self._version,
-            timeout=self._server_timeout,
-            idle_timeout=self._idle_timeout,
+            timeout=_ASKING_SECONDS if self._asking else self._server_timeout,
+            idle_timeout=_ASKING_IDLE_SECONDS if self._asking else self._idle_timeout,
         ) as events:
+            self.unreachable = False
             await self._follow(events)
 
     async def _stream(self) -> None:
@@ -122,6 +163,7 @@ class Watcher(Generic[Object]):
                 timeout=self._server_timeout,
                 idle_timeout=self._idle_timeout,
             ) as events:
+                self.unreachable = False
                 await self._receive_all(events)
                 self._streaming = True
                 await self._follow(events)
@@ -180,6 +222,9 @@ class Watcher(Generic[Object]):
     def _advance(self, version: str) -> None:
         self._version = version
         self._failures = 0
+        self._last_cause = ""
+        self._asking = False
+        self.unreachable = False
 
     def _delay(self) -> float:
         """Return how long to wait: not at all after progress, else longer each time."""
@@ -191,11 +236,17 @@ class Watcher(Generic[Object]):
         longest = min(_LONGEST_DELAY, _FIRST_DELAY * 2**failures)
         return random.uniform(longest / 2, longest)  # noqa: S311 - not a secret
 
-    def _report(self, error: ApiError) -> None:
-        details = {"kind": self._kind.name, "error": str(error), "failures": self._failures}
+    def _report(self, error: ApiError, cause: str) -> None:
+        details = {
+            "kind": self._kind.name,
+            "error": str(error),
+            "cause": cause,
+            "attempts": self._failures + 1,
+        }
         if isinstance(error, Forbidden | Unauthorized | NotFound):
-            # These do not pass by themselves: a role or a CRD is missing.
-            _log.error("watch refused", **details)
+            # What does not pass by itself soon is a role or a CRD that is missing.
+            starting = self._failures < _REFUSALS_WHILE_STARTING
+            (_log.warning if starting else _log.error)("watch refused", **details)
         else:
             _log.warning("watch interrupted", **details)
 
@@ -211,6 +262,10 @@ def _cause(error: ApiError) -> str:
     if isinstance(error, Unavailable) and not error.status:
         return {"Timeout": "idle", "Garbage": "garbage"}.get(error.reason, "connection")
     return "error"
+
+
+def _was_sent(error: ApiError) -> bool:
+    return not isinstance(error, Unavailable) or error.sent
 
 
 def _wanted_delay(error: ApiError) -> float:

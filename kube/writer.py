@@ -13,6 +13,8 @@ from polyfleet.kube.errors import ApiError, Conflict, NotFound, TooManyRequests,
 from polyfleet.kube.store import Store
 
 RETRY_SECONDS = 10.0
+AWAY_SECONDS = 1.0
+_AWAY_ATTEMPT_SECONDS = 2.0
 _FIRST_DELAY = 0.1
 _LONGEST_DELAY = 2.0
 _MOST_DOUBLINGS = 8
@@ -26,7 +28,9 @@ class Writer:
     """Writes objects, and puts the API server's answers into the cache.
 
     What surely had no effect (429, no connection) is tried again for at most `retry_seconds`;
-    what may have had one only where doing it twice is harmless. All may raise ApiError.
+    what may have had one only where doing it twice is harmless. While the API server is known to
+    be away, a write fails after AWAY_SECONDS, or 2 s if it gets no answer at all. All may raise
+    ApiError.
     """
 
     def __init__(
@@ -35,6 +39,11 @@ class Writer:
         self.client = client
         self._cache = cache
         self._retry_seconds = retry_seconds
+
+    @property
+    def away(self) -> bool:
+        """Whether the cache knows that the API server cannot be reached."""
+        return self._cache is not None and self._cache.unreachable
 
     async def create(
         self,
@@ -161,21 +170,33 @@ class Writer:
             store.apply(item)
 
     async def _retry(self, call: Callable[[], Awaitable[Answer]], *, harmless: bool) -> Answer:
-        deadline = time.monotonic() + self._retry_seconds
+        started = time.monotonic()
         attempt = 0
         while True:
             try:
-                return await call()
+                return await self._attempt(call)
             except (TooManyRequests, Unavailable) as error:
                 delay = _delay(attempt)
                 if isinstance(error, TooManyRequests):
                     delay = max(delay, error.retry_after or 0.0)
                 elif error.sent and not (harmless and _answer_lost(error)):
                     raise
-                if time.monotonic() + delay > deadline:
+                patience = (
+                    min(AWAY_SECONDS, self._retry_seconds) if self.away else self._retry_seconds
+                )
+                if time.monotonic() + delay > started + patience:
                     raise
             attempt += 1
             await asyncio.sleep(delay)
+
+    async def _attempt(self, call: Callable[[], Awaitable[Answer]]) -> Answer:
+        if not self.away:
+            return await call()
+        try:
+            async with asyncio.timeout(_AWAY_ATTEMPT_SECONDS):
+                return await call()
+        except TimeoutError as error:
+            raise Unavailable(0, "Timeout", "no answer in time") from error
 
 
 def _checked(item: Object, patch: Mapping[str, Any]) -> dict[str, Any]:

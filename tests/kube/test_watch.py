@@ -168,6 +168,41 @@ async def test_a_watch_over_a_dead_network_is_found_out_by_its_silence(
         await eventually(lambda: store.get("a"))
 
 
+async def test_a_quiet_server_is_asked_for_news_and_nothing_is_read_anew(
+    client: Client, registry: CollectorRegistry, eventually: Eventually
+) -> None:
+    async with _followed(client, idle_timeout=2.0) as store:
+        await store.wait_synced()
+        await eventually(lambda: _restarts(registry, "idle"))
+        await eventually(lambda: _restarts(registry, "ended"))
+
+        assert store.seconds_since_progress() < 60
+    assert _relists(registry) == 1
+
+
+async def test_silence_even_after_asking_has_all_read_anew(
+    registry: CollectorRegistry, eventually: Eventually
+) -> None:
+    replies = [
+        _list(device_document("a", version=3), version=5),
+        Reply(chunks=[], then="hang"),
+        Reply(chunks=[]),
+        Reply(
+            chunks=[
+                event("ADDED", device_document("b", version=8)),
+                bookmark(9, initial_events_end=True),
+            ],
+            then="hang",
+        ),
+    ]
+    async with _scripted(registry, *replies, streaming=False, idle_timeout=0.5) as (server, store):
+        await eventually(lambda: _names(store) == {"b"})
+
+        assert "resourceVersion=5" in server.received[2].target
+        assert "sendInitialEvents=true" in server.received[3].target
+    assert _restarts(registry, "idle") == 1
+
+
 async def test_the_server_ending_the_watch_is_nothing_special(
     client: Client, registry: CollectorRegistry, eventually: Eventually
 ) -> None:

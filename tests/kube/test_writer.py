@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.kinds import DEVICES
@@ -14,7 +15,7 @@ from polyfleet.kube.errors import AlreadyExists, Conflict, NotFound, TooManyRequ
 from polyfleet.kube.writer import Writer
 from tests.kube.conftest import Eventually
 from tests.kube.objects import SPEC, device, device_document, status
-from tests.kube.servers import Reply, ScriptedServer
+from tests.kube.servers import Proxy, Reply, ScriptedServer
 
 HOLD = {"spec": {"hold": True}}
 
@@ -286,3 +287,35 @@ async def test_a_deletion_is_repeated_after_a_failure() -> None:
 
     assert requests == ["DELETE", "DELETE"]
     assert result is None
+
+
+async def test_a_write_fails_soon_while_the_server_is_known_to_be_away(
+    proxied: Client, proxy: Proxy, eventually: Eventually
+) -> None:
+    async with Cache(proxied, [DEVICES]) as cache:
+        await cache.wait_synced(60)
+        writer = Writer(proxied, cache, retry_seconds=100)
+        proxy.refuse()
+        await eventually(lambda: cache.unreachable)
+
+        async with asyncio.timeout(50):
+            with pytest.raises(Unavailable):
+                await writer.create(DEVICES, "d1", SPEC)
+
+        proxy.accept()
+        await eventually(lambda: not cache.unreachable)
+        assert (await writer.create(DEVICES, "d1", SPEC)).metadata.name == "d1"
+
+
+async def test_a_cut_that_is_over_at_once_is_not_taken_for_a_server_that_is_away(
+    proxied: Client, proxy: Proxy, registry: CollectorRegistry, eventually: Eventually
+) -> None:
+    labels = {"kind": "Device", "cause": "connection"}
+    async with Cache(proxied, [DEVICES]) as cache:
+        await cache.wait_synced(60)
+        proxy.cut()
+        await eventually(
+            lambda: registry.get_sample_value("polyfleet_watch_restarts_total", labels)
+        )
+
+        assert not cache.unreachable
