@@ -13,9 +13,10 @@ from polyfleet.fleet.rights import Principal
 
 PREFIXES = ("/polyfleet/v1",)
 
-_ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorBody} for status in (400, 401, 404, 429, 503)
-}
+_ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": ErrorBody} for status in (401, 429)}
+_DECISION_ERRORS = _ERRORS | {status: {"model": ErrorBody} for status in (400, 404)}
+_NEVER_ANSWERED = "422"
+"""What the framework promises for parameters at fault; here that is 400."""
 _ID = Path(max_length=1100, description="The device's id, or the uid of its Device object.")
 _VERSION = Query(max_length=256, description="Ask as if the device ran this version.")
 _ATTRIBUTES = Query(max_length=64, description="Ask as if an attribute were so: `key=value`.")
@@ -49,7 +50,7 @@ def create_dialect(facade: Facade) -> ASGIApp:
             source=principal.source,
         )
 
-    @application.get("/polyfleet/v1/devices/{device_id:path}/decision", responses=_ERRORS)
+    @application.get("/polyfleet/v1/devices/{device_id:path}/decision", responses=_DECISION_ERRORS)
     async def decision(
         principal: Annotated[Principal, caller],
         device_id: Annotated[str, _ID],
@@ -62,7 +63,7 @@ def create_dialect(facade: Facade) -> ASGIApp:
 
     @application.get(
         "/polyfleet/v1/applications/{application_name}/devices/{device_id:path}/decision",
-        responses=_ERRORS,
+        responses=_DECISION_ERRORS,
     )
     async def decision_in_application(
         principal: Annotated[Principal, caller],
@@ -75,4 +76,18 @@ def create_dialect(facade: Facade) -> ASGIApp:
         device = find_in_application(facade, principal, application_name, device_id)
         return explain(facade, device, version=version, attributes=attribute or ())
 
+    _correct_description(application)
     return application
+
+
+def _correct_description(application: FastAPI) -> None:
+    describe = application.openapi
+
+    def described() -> dict[str, Any]:
+        document = describe()
+        for methods in document["paths"].values():
+            for operation in methods.values():
+                operation["responses"].pop(_NEVER_ANSWERED, None)
+        return document
+
+    application.openapi = described  # type: ignore[method-assign]
