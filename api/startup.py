@@ -21,7 +21,6 @@ from polyfleet.api.core.membership import MembershipWriter
 from polyfleet.api.core.reports import ReportWriter
 from polyfleet.api.settings import Settings
 from polyfleet.fleet.instants import timestamp
-from polyfleet.fleet.names import object_name
 from polyfleet.fleet.objects.kinds import (
     ACCESS_TOKENS,
     APPLICATIONS,
@@ -117,11 +116,10 @@ async def open_facade(
 
 async def ensure_application(writer: Writer, cache: Cache, name: str, now: datetime) -> None:
     """Make the Application of that name if there is none."""
-    object_ = object_name("Application", "", name)
-    if cache.applications.get(object_) is not None:
+    if cache.applications.get(name) is not None:
         return
     with suppress(AlreadyExists):
-        await writer.create(APPLICATIONS, object_, {"name": name, "createdAt": timestamp(now)})
+        await writer.create(APPLICATIONS, name, {"name": name, "createdAt": timestamp(now)})
 
 
 def _links(settings: Settings, keys: SigningKeys, clock: Clock) -> LinkSigner:

@@ -108,6 +108,14 @@ class Application(CustomResource):
         Column("Application", ".spec.name", wide=True),
     )
     selectable: ClassVar[tuple[str, ...]] = (".spec.name",)
+    # The host names of the APIs are names of objects: one meaning, and no two of one name.
+    root_rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.metadata.name == self.spec.name",
+            "metadata.name and spec.name must be the same",
+            ".spec.name",
+        ),
+    )
 
     spec: ApplicationSpec
     """What people want of it."""

@@ -81,11 +81,15 @@ class Names:
 
 
 class CustomResource(Part):
-    """A kind: its names, columns and selectable fields, beside `spec` and `status`."""
+    """A kind: its names, columns and selectable fields, beside `spec` and `status`.
+
+    `root_rules` are the only ones that can see the object's name.
+    """
 
     names: ClassVar[Names]
     columns: ClassVar[tuple[Column, ...]] = ()
     selectable: ClassVar[tuple[str, ...]] = ()
+    root_rules: ClassVar[tuple[Rule, ...]] = (_NAME_RULE,)
 
     @classmethod
     def definition(cls) -> dict[str, Any]:
@@ -133,4 +137,4 @@ class CustomResource(Part):
             "metadata": {"type": "object"},
             **schema["properties"],
         }
-        return add_rules(schema, (_NAME_RULE,))
+        return add_rules(schema, cls.root_rules)

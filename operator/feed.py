@@ -101,7 +101,6 @@ class Feed:
         if item is None:
             return
         self._one(APPLICATION_KEY, change)
-        self._many(APPLICATION_KEY, self._cache.applications, WIRE_NAME, item.spec.name)
         if item.spec.name == self._settings.default_application and change.new is None:
             self._add(Key(DEFAULT_KEY, item.spec.name))
         if _presence_changed(change):
@@ -226,7 +225,7 @@ class Feed:
             self._add(Key(controller, name))
 
     def _owner(self, application: str) -> None:
-        self._many(APPLICATION_KEY, self._cache.applications, WIRE_NAME, application)
+        self._add(Key(APPLICATION_KEY, application))
 
     def _same_serial(self, controller: str, store: Store[Any], item: Numbered) -> None:
         serial = item.metadata.serial
@@ -252,6 +251,8 @@ def _presence_changed(change: Change[Any]) -> bool:
 
 
 def _present(item: AnyObject | None) -> bool:
+    if isinstance(item, Application):
+        return item.present
     return item is not None and not item.metadata.terminating
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from polyfleet.fleet import membership
-from polyfleet.fleet.objects.application import Application
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.enrollment import Enrollment
 from polyfleet.fleet.objects.group import DeviceGroup
@@ -30,7 +29,6 @@ MembershipKey = tuple[str, str, str, str]
 
 def add_indexes(cache: Cache) -> None:
     """Have the cache keep all of the operator's indexes."""
-    cache.applications.add_index(WIRE_NAME, _application_name)
     devices = cache.devices
     devices.add_index(APPLICATION, _device_application)
     index_identities(devices)
@@ -56,9 +54,9 @@ def add_indexes(cache: Cache) -> None:
 
 
 def application_present(cache: Cache, name: str) -> bool:
-    """Say whether there is an application of that name that is not being deleted."""
-    found = cache.applications.find(WIRE_NAME, name)
-    return any(not application.metadata.terminating for application in found)
+    """Say whether there is an application of that name that is served."""
+    found = cache.applications.get(name)
+    return found is not None and found.present
 
 
 def label_groups(device: Device) -> Iterator[str]:
@@ -81,10 +79,6 @@ def group_wire_name(group: DeviceGroup) -> tuple[tuple[str, str]]:
 def _memberships(device: Device) -> Iterator[MembershipKey]:
     for group, found in membership.memberships_of(device).items():
         yield group, found.incarnation, found.state, found.change
-
-
-def _application_name(application: Application) -> tuple[str]:
-    return (application.spec.name,)
 
 
 def _device_application(device: Device) -> tuple[str]:

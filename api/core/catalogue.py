@@ -63,6 +63,6 @@ def _relevant(item: AnyObject) -> Hashable:
         case Rollout():
             return (*common, item.status.plan, item.status.seed, item.status.steps)
         case Application():
-            return (*common, item.status.members)
+            return (*common, item.present, item.status.members)
         case _:
             return common

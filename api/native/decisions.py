@@ -15,7 +15,7 @@ from polyfleet.api.native.schemas import (
     TraceStep,
 )
 from polyfleet.fleet.attributes import TYPE_KEY, VERSION_KEY
-from polyfleet.fleet.names import object_name, parse_flat_id
+from polyfleet.fleet.names import parse_flat_id
 from polyfleet.fleet.objects.application import Application
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.resolve.catalogue import Catalogue
@@ -91,8 +91,7 @@ def explain(
 
 
 def _find(facade: Facade, application: str, device_id: str) -> Device | None:
-    home = object_name("Application", "", application)
-    return find_device(facade.cache.devices, home, device_id)
+    return find_device(facade.cache.devices, application, device_id)
 
 
 def _visible(facade: Facade, principal: Principal, device: Device | None) -> Device:
@@ -111,7 +110,7 @@ def _application(facade: Facade, device: Device | None) -> Application | None:
     if device is None:
         return None
     application = facade.cache.applications.get(device.spec.application)
-    return None if application is None or application.metadata.terminating else application
+    return application if application is not None and application.present else None
 
 
 def _application_name(facade: Facade, device: Device) -> str:

@@ -1,6 +1,9 @@
 """Application: a fleet of devices, the software for them, and the workload that serves them."""
 
-from polyfleet.fleet.objects.metadata import ObjectMeta, Status, View
+from polyfleet.fleet.objects.metadata import GROUP, ObjectMeta, Status, View
+
+KEEPS_DEVICES = f"{GROUP}/keeps-devices"
+"""The default application's second finalizer: it is taken off once the last device is gone."""
 
 
 class UserReference(View, frozen=True, kw_only=True):
@@ -42,3 +45,8 @@ class Application(View, frozen=True, kw_only=True):
     metadata: ObjectMeta
     spec: ApplicationSpec
     status: ApplicationStatus = ApplicationStatus()
+
+    @property
+    def present(self) -> bool:
+        """Whether it is served: not if it is being deleted, unless that waits for its devices."""
+        return not self.metadata.terminating or KEEPS_DEVICES in self.metadata.finalizers

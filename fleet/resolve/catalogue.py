@@ -73,9 +73,7 @@ class Catalogue:
         rollouts: Iterable[Rollout],
     ) -> "Catalogue":
         """Take a snapshot; the order of what is given does not matter."""
-        present = {
-            item.metadata.name: item for item in applications if not item.metadata.terminating
-        }
+        present = {item.metadata.name: item for item in applications if item.present}
         return cls(
             MappingProxyType(present),
             _visible(groups, present),

@@ -3,15 +3,14 @@
 from contextlib import suppress
 
 from polyfleet.fleet.instants import timestamp
-from polyfleet.fleet.names import object_name
-from polyfleet.fleet.objects.application import Application
+from polyfleet.fleet.objects.application import KEEPS_DEVICES, Application
 from polyfleet.fleet.objects.kinds import APPLICATIONS
 from polyfleet.fleet.objects.metadata import FINALIZER
 from polyfleet.kube.errors import AlreadyExists
 from polyfleet.operator.context import Context
 from polyfleet.operator.controllers.sweep import sweep_children
 from polyfleet.operator.indexes import APPLICATION, WIRE_NAME
-from polyfleet.operator.reconcile.adoption import metadata_patch, older_claimant, release_patch
+from polyfleet.operator.reconcile.adoption import release_patch
 from polyfleet.operator.reconcile.applications import ApplicationFacts, deletion_waits, judge
 from polyfleet.operator.reconcile.verdict import Notice
 
@@ -23,11 +22,12 @@ async def reconcile(context: Context, name: str) -> float | None:
     application = context.cache.applications.get(name)
     if application is None:
         return None
-    metadata = metadata_patch(application.metadata, finalizer=True)
-    application = await context.write(APPLICATIONS, application, metadata=metadata)
     facts = _facts(context, application)
-    status = judge(facts, context.clock()).status
-    application = await context.write(APPLICATIONS, application, status=status)
+    verdict = judge(facts, context.clock())
+    application = await context.write(
+        APPLICATIONS, application, metadata=verdict.metadata, status=verdict.status
+    )
+    context.tell(application, *verdict.notices)
     if application.metadata.terminating and not deletion_waits(facts):
         return await _sweep(context, application)
     return None
@@ -35,13 +35,12 @@ async def reconcile(context: Context, name: str) -> float | None:
 
 async def ensure_default(context: Context, name: str) -> None:
     """Make the default application if there is none of that name."""
-    if context.cache.applications.find(WIRE_NAME, name):
+    if context.cache.applications.get(name) is not None:
         return
     spec = {"name": name, "createdAt": timestamp(context.clock())}
+    finalizers = [FINALIZER, KEEPS_DEVICES]
     with suppress(AlreadyExists):
-        await context.writer.create(
-            APPLICATIONS, object_name("Application", "", name), spec, finalizers=[FINALIZER]
-        )
+        await context.writer.create(APPLICATIONS, name, spec, finalizers=finalizers)
 
 
 def _facts(context: Context, application: Application) -> ApplicationFacts:
@@ -58,7 +57,6 @@ def _facts(context: Context, application: Application) -> ApplicationFacts:
         groups=len(cache.groups.names(APPLICATION, name)),
         packages=len(cache.packages.names(APPLICATION, name)),
         user_uid=user_uid,
-        older=older_claimant(application, cache.applications.find(WIRE_NAME, name)),
         is_default=name == context.settings.default_application,
     )
 
@@ -68,10 +66,8 @@ async def _sweep(context: Context, application: Application) -> float | None:
     if release is None:
         return None
     name = application.spec.name
-    if len(context.cache.applications.find(WIRE_NAME, name)) == 1:
-        left = await sweep_children(context, name)
-        if left:
-            return _SWEEP_SECONDS
+    if await sweep_children(context, name):
+        return _SWEEP_SECONDS
     await context.write(APPLICATIONS, application, metadata=release)
     context.tell(application, Notice("ApplicationSwept", "all that belonged to it is deleted"))
     return None

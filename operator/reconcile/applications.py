@@ -3,14 +3,17 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
-from polyfleet.fleet.objects.application import Application, UserReference
-from polyfleet.operator.reconcile.conditions import Wanted, status_patch
-from polyfleet.operator.reconcile.verdict import Verdict
+from polyfleet.fleet.objects.application import KEEPS_DEVICES, Application, UserReference
+from polyfleet.fleet.objects.metadata import FINALIZER
+from polyfleet.operator.reconcile.conditions import Wanted, has_reason, status_patch
+from polyfleet.operator.reconcile.verdict import Notice, Verdict
 
 READY = "Ready"
+HAS_DEVICES = "HasDevices"
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,6 @@ class ApplicationFacts:
     groups: int
     packages: int
     user_uid: Callable[[str], str | None]
-    older: str | None = None
     is_default: bool = False
 
 
@@ -38,7 +40,24 @@ def judge(facts: ApplicationFacts, now: datetime) -> Verdict:
         packages=facts.packages,
         members=[msgspec.to_builtins(member) for member in members],
     )
-    return Verdict(status=status)
+    notices: tuple[Notice, ...] = ()
+    told = has_reason(facts.application, READY, HAS_DEVICES)
+    if facts.application.metadata.terminating and deletion_waits(facts) and not told:
+        notices = (Notice(HAS_DEVICES, _waiting(facts), "Warning"),)
+    return Verdict(metadata=finalizers_patch(facts), status=status, notices=notices)
+
+
+def finalizers_patch(facts: ApplicationFacts) -> dict[str, Any] | None:
+    """Return the merge patch for the finalizers; None if they are as they should be."""
+    metadata = facts.application.metadata
+    wanted = [name for name in metadata.finalizers if name != KEEPS_DEVICES]
+    if not metadata.terminating and FINALIZER not in wanted:
+        wanted.append(FINALIZER)
+    held = KEEPS_DEVICES in metadata.finalizers
+    # The API server takes no new finalizers for what is being deleted.
+    if facts.is_default and ((deletion_waits(facts) and held) or not metadata.terminating):
+        wanted.append(KEEPS_DEVICES)
+    return {"metadata": {"finalizers": wanted}} if set(wanted) != set(metadata.finalizers) else None
 
 
 def deletion_waits(facts: ApplicationFacts) -> bool:
@@ -77,10 +96,17 @@ def _unbound_names(application: Application) -> Iterable[str]:
 def _ready(facts: ApplicationFacts) -> Wanted:
     if facts.application.metadata.terminating:
         if deletion_waits(facts):
-            message = f"the default application still has {facts.devices} devices"
-            return Wanted(READY, False, "HasDevices", message)
+            return Wanted(READY, False, HAS_DEVICES, _waiting(facts))
         return Wanted(READY, False, "Deleting", "what belongs to it is being deleted")
-    if facts.older is not None:
-        message = f"the older application {facts.older} has the same name in the APIs"
-        return Wanted(READY, False, "DuplicateName", message)
     return Wanted(READY, True, "Reconciled", "")
+
+
+def _waiting(facts: ApplicationFacts) -> str:
+    name = facts.application.metadata.name
+    return (
+        f"its deletion waits: it still has {facts.devices} devices, which it serves as before. "
+        "Delete them to go on. To keep them, take its finalizers off ("
+        f"kubectl patch application {name} --type=merge "
+        """-p '{"metadata":{"finalizers":null}}'): it is made anew at once, """
+        "without its owner and members"
+    )

@@ -91,11 +91,30 @@ def test_the_default_application_waits_while_it_has_devices_and_comes_back(
         own_fleet.create("Device", "d1", application=NAME)
         own_fleet.comes_to("Application", NAME, lambda item: item["status"]["devices"] == 1)
         own_fleet.delete("Application", NAME)
-        own_fleet.condition("Application", NAME, "Ready", "False", "HasDevices")
+        message = own_fleet.condition("Application", NAME, "Ready", "False", "HasDevices")
+        eventually_told(own_fleet, "HasDevices", message, application=NAME)
         assert own_fleet.get("Device", "d1") is not None
+        waiting = own_fleet.get("Application", NAME)
+        assert "polyfleet.dev/keeps-devices" in waiting["metadata"]["finalizers"]
         uid = own_fleet.get("Application", NAME)["metadata"]["uid"]
         own_fleet.delete("Device", "d1")
         own_fleet.comes_to("Application", NAME, lambda item: item["metadata"]["uid"] != uid)
+
+
+def test_the_deletion_of_the_default_application_is_taken_back_by_its_finalizers(
+    own_fleet: Any, start_operator: Any
+) -> None:
+    with start_operator(own_fleet.namespace, default_application=NAME):
+        own_fleet.comes_to("Application", NAME, lambda item: "devices" in item.get("status", {}))
+        own_fleet.create("Device", "d1", application=NAME)
+        own_fleet.comes_to("Application", NAME, lambda item: item["status"]["devices"] == 1)
+        own_fleet.delete("Application", NAME)
+        message = own_fleet.condition("Application", NAME, "Ready", "False", "HasDevices")
+        assert """--type=merge -p '{"metadata":{"finalizers":null}}'""" in message
+        own_fleet.patch("Application", NAME, metadata={"finalizers": None})
+        own_fleet.condition("Application", NAME, "Ready", "True", "Reconciled")
+        own_fleet.comes_to("Application", NAME, lambda item: item["status"]["devices"] == 1)
+        assert own_fleet.get("Device", "d1") is not None
 
 
 def test_expired_commands_and_tokens_go_and_others_stay(fleet: Any, unique: str) -> None:
@@ -110,6 +129,6 @@ def test_expired_commands_and_tokens_go_and_others_stay(fleet: Any, unique: str)
     assert fleet.get("AccessToken", f"{unique}new") is not None
 
 
-def eventually_told(fleet: Any, reason: str, note: str) -> None:
+def eventually_told(fleet: Any, reason: str, note: str, application: str = "default") -> None:
     """Wait until an Event says something; the Application stands in for the passing of time."""
-    fleet.comes_to("Application", "default", lambda _: note in fleet.events(reason))
+    fleet.comes_to("Application", application, lambda _: note in fleet.events(reason))

@@ -258,6 +258,30 @@ def test_only_the_default_application_waits_for_its_devices(make: Any) -> None:
     assert not applications.deletion_waits(facts(devices=1))
 
 
+@pytest.mark.parametrize(
+    ("deleted", "is_default", "devices", "wanted"),
+    [
+        (False, False, 1, ["polyfleet.dev/operator"]),
+        (False, True, 0, ["polyfleet.dev/operator", "polyfleet.dev/keeps-devices"]),
+        (True, True, 1, None),
+        (True, True, 0, ["polyfleet.dev/operator"]),
+        (True, False, 1, ["polyfleet.dev/operator"]),
+    ],
+)
+def test_the_default_application_is_kept_in_service_until_its_last_device_goes(
+    make: Any, deleted: bool, is_default: bool, devices: int, wanted: list[str] | None
+) -> None:
+    held = {
+        "deletionTimestamp": "2030-01-02T00:00:00Z",
+        "finalizers": ["polyfleet.dev/operator", "polyfleet.dev/keeps-devices"],
+    }
+    application = make("Application", "a", metadata=held if deleted else {})
+    patch = applications.finalizers_patch(
+        applications.ApplicationFacts(application, devices, 0, 0, lambda _: None, is_default)
+    )
+    assert patch == (None if wanted is None else {"metadata": {"finalizers": wanted}})
+
+
 def enrollment_facts(make: Any, **changes: Any) -> enrollments.EnrollmentFacts:
     enrollment = make(
         "Enrollment", "e", **changes.pop("spec", {}), status=changes.pop("status", {})

@@ -27,7 +27,6 @@ from polyfleet.api.core.identity.token_review import TokenReviews
 from polyfleet.api.core.identity.user_tokens import UserTokens
 from polyfleet.api.core.identity.web import open_session
 from polyfleet.api.settings import Settings
-from polyfleet.fleet.names import object_name
 from polyfleet.fleet.objects.application import Application
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.user import User
@@ -100,7 +99,7 @@ class Identity(AbstractAsyncContextManager["Identity"]):
         self._settings = section
         self._clock = clock
         self._devices = cache.devices
-        self._default_application = object_name("Application", "", settings.default_application)
+        self._default_application = settings.default_application
         self._reviews = TokenReviews(
             section.token_review,
             client,

@@ -93,7 +93,7 @@ class Caller:
 def present(facade: Facade, application: str) -> Application | None:
     """Return the application of that object name unless it is absent or on its way out."""
     found = facade.cache.applications.get(application)
-    return None if found is None or found.metadata.terminating else found
+    return found if found is not None and found.present else None
 
 
 def flat_name(facade: Facade, item: Device | Enrollment) -> str | None:

@@ -31,7 +31,7 @@ from polyfleet.api.dialects.rdfm.signatures import (
 from polyfleet.api.dialects.rdfm.translate import device as translate
 from polyfleet.api.dialects.rdfm.translate.dates import birth
 from polyfleet.api.dialects.rdfm.translate.wire import EMPTY_OBJECT, encode, encode_list
-from polyfleet.fleet.names import object_name, parse_flat_id
+from polyfleet.fleet.names import parse_flat_id
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.enrollment import Enrollment
 from polyfleet.fleet.objects.kinds import ENROLLMENTS
@@ -57,7 +57,7 @@ class AuthRoutes:
         self._signatures = Signatures()
         settings = facade.settings.rdfm
         self._refusals = Refusals(seconds=settings.refusal_delay, most=settings.delayed_refusals)
-        self._default = object_name("Application", "", facade.settings.default_application)
+        self._default = facade.settings.default_application
 
     async def device(self, request: Request) -> Response:
         """Give a token to a device that is let in; else note that it asks.
@@ -203,7 +203,7 @@ class AuthRoutes:
             application, device_id = parse_flat_id(identifier, default_application=default)
         except ValueError:
             return None
-        return object_name("Application", "", application), device_id
+        return application, device_id
 
 
 def routes(auth: AuthRoutes) -> list[Route]:

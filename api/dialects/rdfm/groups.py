@@ -51,7 +51,7 @@ class GroupRoutes:
         self._facade = facade
         self._access = access
         self._v2 = v2
-        self._application = object_name("Application", "", facade.settings.default_application)
+        self._application = facade.settings.default_application
 
     async def list(self, request: Request) -> Response:
         """List the groups that the caller may see."""

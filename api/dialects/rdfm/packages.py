@@ -37,7 +37,7 @@ class PackageRoutes:
     def __init__(self, facade: Facade, access: Access) -> None:
         self._facade = facade
         self._access = access
-        self._application = object_name("Application", "", facade.settings.default_application)
+        self._application = facade.settings.default_application
 
     async def list(self, request: Request) -> Response:
         """List the packages that the caller may see."""

@@ -7,8 +7,9 @@ import pytest
 
 from polyfleet.api.core.catalogue import CatalogueSource
 from polyfleet.api.startup import ensure_application
+from polyfleet.fleet.objects.application import KEEPS_DEVICES
 from polyfleet.fleet.objects.group import DeviceGroup
-from polyfleet.fleet.objects.kinds import GROUPS, PACKAGES
+from polyfleet.fleet.objects.kinds import APPLICATIONS, GROUPS, PACKAGES
 from tests.api.core.conftest import Clock, Namespace
 
 
@@ -81,3 +82,20 @@ async def test_once_closed_it_follows_no_longer(fleet: Namespace, source: Catalo
     source.close()
     await make_group(fleet)
     assert source.current() is first
+
+
+@pytest.mark.parametrize("keeps_devices", [True, False])
+async def test_an_application_whose_deletion_waits_for_devices_is_served(
+    fleet: Namespace, source: CatalogueSource, keeps_devices: bool
+) -> None:
+    finalizers = ["polyfleet.dev/operator", *([KEEPS_DEVICES] if keeps_devices else [])]
+    spec = {"name": "main"}
+    made = await fleet.writer.create(APPLICATIONS, "main", spec, finalizers=finalizers)
+    await fleet.writer.create(GROUPS, "main.g", {"application": "main", "name": "g"})
+    await fleet.writer.delete(APPLICATIONS, made)
+    assert ("main" in source.current().applications) is keeps_devices
+    assert ("main.g" in source.current().groups) is keeps_devices
+    going = fleet.cache.applications.get("main")
+    assert going is not None
+    await fleet.writer.patch(APPLICATIONS, going, {"metadata": {"finalizers": finalizers[:1]}})
+    assert "main" not in source.current().applications
