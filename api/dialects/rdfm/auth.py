@@ -43,6 +43,8 @@ SOURCE = "rdfm"
 LARGEST_BODY = 64 * 1024
 
 _NOT_AUTHORIZED = "the device is not authorized"
+_MOST_TOLD = 256
+"""Ids that no device can get in by, of which the log has told."""
 
 log = structlog.get_logger("polyfleet.rdfm")
 
@@ -55,6 +57,7 @@ class AuthRoutes:
         self._access = access
         self._enrollments = enrollments
         self._signatures = Signatures()
+        self._told: set[str] = set()
         settings = facade.settings.rdfm
         self._refusals = Refusals(seconds=settings.refusal_delay, most=settings.delayed_refusals)
         self._default = facade.settings.default_application
@@ -140,6 +143,7 @@ class AuthRoutes:
         place = self._place(told.identifier)
         # A stranger asks for the default application only; `~<application>~<id>` is no way in.
         if place is None or place[0] != self._default:
+            self._tell_once(told.identifier)
             return
         if present(self._facade, self._default) is None:
             return
@@ -156,6 +160,12 @@ class AuthRoutes:
                 attributes=metadata.attributes(told),
             )
         )
+
+    def _tell_once(self, identifier: str) -> None:
+        """Note why a device waits for ever: nothing else shows it."""
+        if identifier not in self._told and len(self._told) < _MOST_TOLD:
+            self._told.add(identifier)
+            log.info("an id with one ~ cannot ask: its own ~ must be doubled", id=identifier[:64])
 
     async def _report(self, device: Device, told: DeviceMetadata) -> None:
         try:

@@ -1,10 +1,12 @@
 """Device authorization: the document's routes, and what real clients send."""
 
+import secrets
 import time
 
 import httpx
 import jwt
 import pytest
+from structlog.testing import capture_logs
 
 from polyfleet.fleet.names import object_name
 from polyfleet.fleet.objects.kinds import DEVICES
@@ -384,6 +386,17 @@ def test_an_id_that_looks_like_another_applications_does_not_get_in(fleet: Fleet
     device = fleet.stranger("~elsewhere~device")
     assert device.ask().status_code == 401
     assert pending(fleet.manager, device) == []
+
+
+def test_an_id_that_begins_with_one_tilde_is_noted_in_the_log_once(fleet: Fleet) -> None:
+    device = fleet.stranger(f"~{secrets.token_hex(6)}")
+    with capture_logs() as lines:
+        assert [device.ask().status_code for _ in range(3)] == [401] * 3
+    told = [line for line in lines if line.get("id") == device.identifier]
+    assert [line["log_level"] for line in told] == ["info"]
+    assert "doubled" in told[0]["event"]
+    waiting = fleet.manager.get("/api/v1/auth/pending").json()
+    assert device.identifier not in [item["mac_address"] for item in waiting]
 
 
 def test_an_id_with_a_doubled_tilde_is_a_plain_one_with_a_tilde(fleet: Fleet) -> None:
