@@ -181,6 +181,17 @@ def test_a_device_of_another_application_cannot_join(fleet: Fleet, server: Facad
             f"/api/v1/groups/{group}/devices", json={"add": [serial], "remove": []}
         )
     assert reply.status_code == 409
+    assert "another application" in error_text(reply)
+
+
+def test_of_a_device_that_may_not_be_seen_nothing_is_told(
+    fleet: Fleet, server: FacadeServer
+) -> None:
+    application, _ = _other_application(server)
+    serial = _foreign_device(server, application)
+    reply = fleet.change(fleet.group(), add=[serial])
+    assert reply.status_code == 409
+    assert error_text(reply) == f"there is no device with the identifier {serial}"
 
 
 UNKNOWN = [
