@@ -80,6 +80,8 @@ class ReportSettings(BaseModel):
     """Seconds between two writes of one device once its burst is spent."""
     writes_per_second: float = Field(default=100.0, gt=0)
     """The budget of the reports that were put off, over all devices."""
+    patience: float = Field(default=1.0, gt=0)
+    """Seconds that a device waits until its report is written; a slower one is written later."""
 
 
 class ActivitySettings(BaseModel):

@@ -97,6 +97,7 @@ async def open_facade(
                 clock=clock,
                 settings=settings.reports,
                 attribute_labels=settings.attribute_labels,
+                packages=cache.packages,
             ),
             members=await stack.enter_async_context(MembershipWriter(writer, cache, clock=clock)),
             offers=offers,

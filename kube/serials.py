@@ -45,7 +45,8 @@ class SerialAllocator:
     async def next(self, kind: Kind[Any]) -> int:
         """Return a serial that no object of the kind has or gets; some are never used.
 
-        Raises ApiError, after `PATIENCE_SECONDS` of trying again where that can help.
+        Raises ApiError, after `PATIENCE_SECONDS` of trying again where that can help; at once
+        while the API server is known to be away.
         """
         async with self._locks.setdefault(kind.plural, asyncio.Lock()):
             block = self._blocks.get(kind.plural)
@@ -60,7 +61,9 @@ class SerialAllocator:
         while True:
             try:
                 return await self._try_to_take(kind, count)
-            except (Conflict, NotFound, AlreadyExists, TooManyRequests, Unavailable):
+            except (Conflict, NotFound, AlreadyExists, TooManyRequests, Unavailable) as error:
+                if isinstance(error, Unavailable) and self._cache and self._cache.unreachable:
+                    raise
                 # Whatever became of the write: at worst the numbers it counted stay unused.
                 delay = random.uniform(0, min(_LONGEST_DELAY, 0.02 * 2**attempt))  # noqa: S311
                 if time.monotonic() + delay > deadline:

@@ -131,6 +131,7 @@ def start_facade(
             "port": 0,
             "artifacts": {"directory": tmp_path / "artifacts"},
             "shutdown_timeout": 5,
+            "reports": {"patience": 60},
         }
         return running_facade(Settings(**{**values, **changes}))
 

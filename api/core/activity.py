@@ -95,6 +95,8 @@ class Activity(Generic[Object]):
 
     async def flush(self, *, limit: int) -> int:
         """Write at most `limit` objects that are due; return how many were written."""
+        if self._writer.away:
+            return 0
         return await self._write_all(self._take(self._clock().timestamp(), limit))
 
     async def drain(self, *, seconds: float) -> None:

@@ -70,6 +70,9 @@ class Enrollments:
 
     async def ask(self, candidate: Candidate) -> None:
         """Note that a device asks to be let in; what cannot be stored is logged."""
+        if self._writer.away:
+            log.info("enrollment not written", error="the API server is away")
+            return
         try:
             known = self.find(candidate.application, candidate.device_id, candidate.key)
             if known is None:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import structlog
 
-from polyfleet.api.core.errors import NotFound, RateLimited, from_api_error
+from polyfleet.api.core.errors import NotFound, RateLimited, Unavailable, from_api_error
 from polyfleet.api.core.rate_limits import TokenBuckets
 from polyfleet.api.core.updates import is_new_offer, update_change
 from polyfleet.api.settings import ReportSettings
@@ -21,6 +21,7 @@ from polyfleet.fleet.attributes import Attribute, merge_source, mirrored_labels,
 from polyfleet.fleet.instants import timestamp
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.kinds import DEVICES
+from polyfleet.fleet.objects.package import Package
 from polyfleet.kube import errors as kube
 from polyfleet.kube.store import Store
 from polyfleet.kube.writer import Writer
@@ -62,14 +63,18 @@ class ReportWriter:
         clock: Callable[[], datetime],
         settings: ReportSettings,
         attribute_labels: Sequence[str] = (),
+        packages: Store[Package] | None = None,
     ) -> None:
         self._store = store
+        self._packages = packages
         self._writer = writer
         self._clock = clock
         self._labels = tuple(attribute_labels)
         self._budget = max(1, int(settings.writes_per_second * TICK))
         self._buckets = TokenBuckets(burst=settings.burst, interval=settings.interval)
+        self._patience = settings.patience
         self._kept: dict[str, dict[str, Report]] = {}
+        self._writing: dict[tuple[str, str], Report] = {}
 
     async def replace(
         self,
@@ -84,7 +89,8 @@ class ReportWriter:
         """Make `attributes` all that `source` says about the device; return the device then.
 
         Over the device's rate, the device comes back unchanged (`keep`; the report is written
-        when it is due) or `RateLimited` is raised (`refuse`).
+        when it is due) or `RateLimited` is raised (`refuse`). So it is when the API server does
+        not answer at once: kept, or `Unavailable` is raised.
         """
         report = Report(
             source=source,
@@ -146,8 +152,15 @@ class ReportWriter:
             except Exception:
                 log.exception("reports not written")
 
+    @property
+    def pending(self) -> int:
+        """How many devices have reports that are not written yet."""
+        return len(self._kept)
+
     async def flush(self, *, limit: int) -> int:
         """Write at most `limit` kept reports that are due; return how many devices that were."""
+        if self._writer.away:
+            return 0
         now = self._clock().timestamp()
         due: list[str] = []
         for uid in self._kept:
@@ -170,11 +183,18 @@ class ReportWriter:
 
     async def _report(self, device: Device, report: Report, excess: Excess) -> Device:
         waiting = self._kept.get(device.metadata.uid, {})
-        if self._changes(device, report) is None and report.source not in waiting:
+        unchanged = self._changes(device, report) is None and report.source not in waiting
+        if excess == "keep" and self._writer.away:
+            if not unchanged:
+                self._keep(device, report)
+            return device
+        if unchanged:
             return await self._mirror(device)
         if self._buckets.take(device.metadata.uid, self._clock().timestamp()):
             waiting.pop(report.source, None)
             _supersede(waiting, report)
+            if excess == "keep":
+                return await self._write_soon(device, report)
             return await self._write(device, report)
         if excess == "refuse":
             wait = self._buckets.interval
@@ -182,10 +202,31 @@ class ReportWriter:
         self._keep(device, report)
         return device
 
-    def _keep(self, device: Device, report: Report) -> None:
-        uid = device.metadata.uid
+    async def _write_soon(self, device: Device, report: Report) -> Device:
+        """Write the report, or keep it if that takes too long; it is compared when it is due."""
+        place = device.metadata.uid, report.source
+        self._writing[place] = report
+        try:
+            async with asyncio.timeout(self._patience):
+                return await self._write(device, report)
+        except (TimeoutError, Unavailable) as error:
+            log.info("report kept for later", reason=str(error) or "no answer at once")
+            # Unless the device has said all that anew while this one was under way.
+            if self._writing.get(place) is report or not report.replaces:
+                self._require_room(device.metadata.uid)
+                self._put_back(device.metadata.uid, report)
+            return device
+        finally:
+            if self._writing.get(place) is report:
+                del self._writing[place]
+
+    def _require_room(self, uid: str) -> None:
         if uid not in self._kept and len(self._kept) >= MAXIMUM_KEPT:
             raise RateLimited("too many reports wait to be written", self._buckets.interval)
+
+    def _keep(self, device: Device, report: Report) -> None:
+        uid = device.metadata.uid
+        self._require_room(uid)
         reports = self._kept.setdefault(uid, {})
         _supersede(reports, report)
         reports[report.source] = _combined(reports.get(report.source), report)
@@ -268,12 +309,21 @@ class ReportWriter:
         if report.capabilities is not None and dict(report.capabilities) != status.capabilities:
             gone = dict.fromkeys(status.capabilities.keys() - report.capabilities.keys())
             changes["capabilities"] = {**gone, **report.capabilities}
+        version = report.version if report.version is not None else running
         update = update_change(
-            status.update, offered=report.offered, progress=report.progress, at=at
+            status.update,
+            offered=report.offered,
+            progress=report.progress,
+            at=at,
+            runs=lambda package: version is not None and self._version_of(package) == version,
         )
         if update is not None:
             changes["update"] = update
         return changes or None
+
+    def _version_of(self, package: str) -> str | None:
+        found = self._packages.get(package) if self._packages is not None else None
+        return found.spec.version if found is not None else None
 
 
 def _supersede(waiting: dict[str, Report], newer: Report) -> None:

@@ -11,9 +11,14 @@ AT = "2026-11-22T00:00:00.000000Z"
 
 
 def change(
-    current: Update | None, offered: str | None = None, progress: int | None = None
+    current: Update | None,
+    offered: str | None = None,
+    progress: int | None = None,
+    runs: str | None = None,
 ) -> dict[str, Any] | None:
-    return update_change(current, offered=offered, progress=progress, at=AT)
+    return update_change(
+        current, offered=offered, progress=progress, at=AT, runs=lambda name: name == runs
+    )
 
 
 def update(package: str = "p1", state: str = "Offered", progress: int = 0) -> Update:
@@ -60,3 +65,24 @@ def test_an_offer_and_its_progress_may_come_together() -> None:
     changed = change(None, "p1", 30)
     assert changed is not None
     assert (changed["package"], changed["state"], changed["progress"]) == ("p1", "InProgress", 30)
+
+
+FINISHED = {"state": "Finished", "progress": 100, "at": AT}
+
+
+@pytest.mark.parametrize("current", [update(), update(state="InProgress", progress=40)])
+def test_who_runs_what_was_offered_has_finished(current: Update) -> None:
+    assert change(current, runs="p1") == FINISHED
+
+
+def test_an_offer_and_progress_written_after_the_device_has_finished_do_not_begin_again() -> None:
+    finished = update(state="Finished", progress=100)
+    assert change(finished, "p1", runs="p1") is None
+    assert change(finished, progress=40, runs="p1") is None
+    changed = change(None, "p1", runs="p1")
+    assert changed is not None
+    assert (changed["package"], changed["state"], changed["progress"]) == ("p1", "Finished", 100)
+
+
+def test_who_runs_another_package_has_not_finished() -> None:
+    assert change(update(), runs="p2") is None

@@ -9,7 +9,7 @@ from polyfleet.api.core.reports import ReportWriter
 from polyfleet.api.settings import ReportSettings
 from polyfleet.fleet.attributes import Attribute, attributes_of, merged, text
 from polyfleet.fleet.objects.device import Device
-from polyfleet.fleet.objects.kinds import DEVICES
+from polyfleet.fleet.objects.kinds import DEVICES, PACKAGES
 from tests.api.core.conftest import Clock, Namespace
 
 BURST = 3
@@ -24,7 +24,8 @@ def make_reports(fleet: Namespace, clock: Clock) -> MakeReports:
             fleet.cache.devices,
             fleet.writer,
             clock=clock,
-            settings=ReportSettings(burst=BURST, interval=10),
+            settings=ReportSettings(burst=BURST, interval=10, patience=60),
+            packages=fleet.cache.packages,
             attribute_labels=labels,
         )
 
@@ -269,3 +270,35 @@ async def test_a_kept_report_of_a_removed_device_is_dropped(
     await fleet.writer.delete(DEVICES, device)
     assert await reports.flush(limit=10) == 1
     assert await reports.flush(limit=10) == 0
+
+
+async def test_a_device_that_reports_the_version_it_was_offered_has_finished(
+    fleet: Namespace, reports: ReportWriter, clock: Clock
+) -> None:
+    await fleet.writer.create(PACKAGES, "p", {"application": "default", "version": "v2"})
+    device = await reports.replace(await fleet.device("a"), "rdfm", (), version="v1")
+    # The offer is written later than the report that ends the update.
+    reports.offered(device, "p")
+    device = await reports.replace(device, "rdfm", (), version="v2")
+    clock.advance(100)
+    await reports.flush(limit=10)
+    update = (await fleet.client.get(DEVICES, device.metadata.name)).status.update
+    assert update is not None
+    assert (update.package, update.state, update.progress) == ("p", "Finished", 100)
+
+
+async def test_a_report_that_cannot_be_written_at_once_is_kept_and_written_later(
+    fleet: Namespace, clock: Clock
+) -> None:
+    hurried = ReportWriter(
+        fleet.cache.devices,
+        fleet.writer,
+        clock=clock,
+        settings=ReportSettings(patience=1e-6),
+    )
+    device = await fleet.device("a")
+    assert await hurried.replace(device, "rdfm", said(a="1"), version="v1") is device
+    assert hurried.pending == 1
+    await hurried.flush(limit=10)
+    assert hurried.pending == 0
+    assert (await known(fleet, device), await version(fleet, device)) == ({"a": "1"}, "v1")

@@ -47,6 +47,7 @@ def server(
         port=0,
         artifacts={"directory": directory / "artifacts"},
         rdfm={"refusal_delay": 0.01},
+        reports={"patience": 60},
         shutdown_timeout=5,
     )
     with running_facade(settings) as running:
