@@ -50,6 +50,22 @@ def parse(text: str) -> LabelSelector:
     return LabelSelector(match_expressions=tuple(requirements))
 
 
+def text(selector: LabelSelector) -> str:
+    """Write a selector as text; an empty one, which selects all, is an empty text."""
+    parts = [f"{key}={value}" for key, value in selector.match_labels.items()]
+    return ",".join([*parts, *map(_requirement_text, selector.match_expressions)])
+
+
+def _requirement_text(requirement: SelectorRequirement) -> str:
+    match requirement.operator:
+        case "Exists":
+            return requirement.key
+        case "DoesNotExist":
+            return f"!{requirement.key}"
+        case operator:
+            return f"{requirement.key} {operator.lower()} ({','.join(requirement.values)})"
+
+
 def _requirement(part: re.Match[str]) -> SelectorRequirement:
     if part["absent"]:
         return SelectorRequirement(key=part["absent"], operator="DoesNotExist")

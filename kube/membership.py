@@ -4,6 +4,12 @@ The device is the lock. One device is one checked PATCH. Many: the change is ent
 group's status, each device is marked by a checked PATCH, and one checked write commits the entry;
 from then on the marks count. Until then, and if it never comes, they do not. Tidying turns marks
 into plain labels afterwards, or takes them back.
+
+Others may delete the group or change priorities meanwhile. They write first and then look at the
+devices; so here the devices are written first, and then groups are read anew: before the commit,
+or after the label of a single device, which is then taken back. Who dies before taking it back
+has told nobody of success: the label of a deleted group does not count, and of two groups of equal
+priority the one with the lower serial is active, of which the operator tells.
 """
 
 import secrets
@@ -18,28 +24,33 @@ from polyfleet.fleet.membership import (
     is_committed,
     is_labelled_member,
     joining_value,
-    label_key,
+    leaving_labels,
     leaving_value,
     marks_of,
     member_value,
+    own_value,
     settled_value,
+    value_labels,
 )
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.group import DeviceGroup, MembershipChange
 from polyfleet.fleet.objects.kinds import DEVICES, GROUPS
 from polyfleet.kube.cache import Cache
+from polyfleet.kube.deletion_mark import usable
 from polyfleet.kube.errors import ApiError, Conflict, NotFound, TooManyRequests, Unavailable
 from polyfleet.kube.membership_rules import Rules, title
 from polyfleet.kube.membership_tidy import abort_expired, change_patch, settle, tidy
 from polyfleet.kube.parallel import for_each
+from polyfleet.kube.refusal import Refused
 from polyfleet.kube.writer import Writer
 
 __all__ = ["MembershipConflict", "abort_expired", "change_members", "tidy"]
 
 MAX_OPEN_CHANGES = 64
 MAX_CHANGES = 120
-DEADLINE = timedelta(seconds=60)
-DEADLINE_PER_DEVICE = timedelta(milliseconds=50)
+# A write may be tried for ten seconds, and even a busy server marks a hundred devices a second.
+DEADLINE = timedelta(seconds=15)
+DEADLINE_PER_DEVICE = timedelta(milliseconds=10)
 
 _ATTEMPTS = 8
 _STATUS_ATTEMPTS = 32
@@ -48,8 +59,11 @@ _RETRY_AFTER = 15.0
 _log = structlog.get_logger(__name__)
 
 
-class MembershipConflict(Exception):  # noqa: N818  named as the condition that it is
-    """The change was refused and nothing of it counts; the text says what stands in the way."""
+class MembershipConflict(Refused):
+    """The change of members was refused."""
+
+
+_Labels = dict[str, str | None]
 
 
 class _Move(NamedTuple):
@@ -72,8 +86,7 @@ async def change_members(  # noqa: PLR0917  what is done, to whom, when: as the 
     to remove is not a member by label; TooManyRequests if too many changes are under way; and
     ApiError. After Unavailable the change may have been made or not, but never by halves.
     """
-    if group.metadata.terminating:
-        raise MembershipConflict(f"group {group.spec.name!r} is being deleted")
+    group = await _open_to(writer, group, add, now)
     _refuse_repeats(add, "added")
     _refuse_repeats(remove, "removed")
     leaving = {device.metadata.name for device in remove}
@@ -103,8 +116,10 @@ class _Change:
         self._group = group
         self._now = now
         self._id = secrets.token_hex(6)
-        self._key = label_key(group.metadata.name)
-        self._rules = Rules(writer, cache, group, self._id)
+        self._name = group.metadata.name
+        self._cache = cache
+        self._rules = Rules(writer, cache, group, self._id, now)
+        self._joining: list[Device] = []
 
     async def look(self, move: _Move, allowed: list[_Move]) -> None:
         """Put the move among the allowed; raise MembershipConflict if it is against the rules.
@@ -122,26 +137,61 @@ class _Change:
         return _Move(fresh, move.joins)
 
     async def move_one(self, move: _Move) -> None:
-        """Let one device join or leave, in one write."""
-        value = member_value(self._group, microseconds(self._now)) if move.joins else None
-        await self._label(move, lambda _: value)
+        """Let one device join or leave, in one write; who may not be in is taken out again."""
+        if not move.joins:
+            await self._label(move, lambda _: None)
+            return
+        value = member_value(self._group, microseconds(self._now))
+        written, before = await self._label(move, lambda _: value)
+        try:
+            await self._look_back(written)
+        except (MembershipConflict, ApiError):
+            await self._take_back(written, value, before)
+            raise
+
+    async def _look_back(self, written: Device) -> None:
+        metadata = self._group.metadata
+        group = await usable(self._writer, GROUPS, metadata.name, self._now, uid=metadata.uid)
+        if group is None:
+            raise _being_deleted(self._group)
+        await self._refuse_rivals(group, [written])
+
+    async def _refuse_rivals(self, group: DeviceGroup, written: Sequence[Device]) -> None:
+        rules = Rules(self._writer, self._cache, group, self._id, self._now, anew=True)
+        refusal = await rules.rivalry(written)
+        if refusal is not None:
+            raise MembershipConflict(refusal)
+
+    async def _take_back(self, written: Device, value: str, before: _Labels) -> None:
+        """Put the labels back to what they were, unless somebody has changed them since."""
+
+        def decide(device: Device) -> Mapping[str, Any] | None:
+            if own_value(device.metadata.labels, self._name) != value:
+                return None
+            return {"metadata": {"labels": before}}
+
+        try:
+            await self._writer.update(DEVICES, written.metadata.name, decide)
+        except NotFound:
+            return
 
     async def move_all(self, moves: Sequence[_Move]) -> None:
         """Let several devices join or leave, by marks and one commit."""
-        await self._enter(len(moves))
+        await self._enter(moves)
         try:
             await for_each(moves, self._mark)
-            await self._commit()
+            await self._refuse_rivals(self._group, self._joining)
+            await self._commit(moves)
         except (MembershipConflict, ApiError):
             if not await self._was_committed(moves):
                 raise
 
-    async def _enter(self, count: int) -> None:
-        deadline = timestamp(self._now + DEADLINE + count * DEADLINE_PER_DEVICE)
+    async def _enter(self, moves: Sequence[_Move]) -> None:
+        deadline = timestamp(self._now + DEADLINE + len(moves) * DEADLINE_PER_DEVICE)
         entry = MembershipChange(id=self._id, deadline=deadline)
 
         def decide(group: DeviceGroup) -> Mapping[str, Any] | None:
-            self._check_group(group)
+            self._check_group(group, moves)
             changes = group.status.changes
             if any(change.id == self._id for change in changes):
                 return None
@@ -156,11 +206,11 @@ class _Change:
         except NotFound:
             raise MembershipConflict(f"group {self._group.spec.name!r} does not exist") from None
 
-    async def _commit(self) -> None:
+    async def _commit(self, moves: Sequence[_Move]) -> None:
         def decide(group: DeviceGroup) -> Mapping[str, Any] | None:
             if is_committed(group, self._id):
                 return None
-            self._check_group(group)
+            self._check_group(group, moves)
             entry = next((c for c in group.status.changes if c.id == self._id), None)
             if entry is None:
                 raise MembershipConflict("the change took too long and was given up")
@@ -208,9 +258,13 @@ class _Change:
             GROUPS, name, decide, subresource="status", attempts=_STATUS_ATTEMPTS
         )
 
-    def _check_group(self, group: DeviceGroup) -> None:
+    def _check_group(self, group: DeviceGroup, moves: Sequence[_Move]) -> None:
         if group.metadata.terminating or group.metadata.uid != self._group.metadata.uid:
-            raise MembershipConflict(f"group {group.spec.name!r} is being deleted")
+            raise _being_deleted(group)
+        if not any(move.joins for move in moves):
+            return
+        if group.metadata.annotations.deleting is not None:
+            raise _being_deleted(group)
         if group.spec.priority != self._group.spec.priority:
             raise MembershipConflict(f"group {group.spec.name!r} has got another priority")
 
@@ -220,27 +274,42 @@ class _Change:
                 return joining_value(self._id, self._group, microseconds(self._now))
             return leaving_value(self._id, self._member_value(device))
 
-        await self._label(move, mark)
+        written, _ = await self._label(move, mark)
+        if move.joins:
+            self._joining.append(written)
 
     def _member_value(self, device: Device) -> str:
-        value = device.metadata.labels[self._key]
-        mark = marks_of(device).get(self._group.metadata.name)
+        value = own_value(device.metadata.labels, self._name) or ""
+        mark = marks_of(device).get(self._name)
         if mark is None:
             return value
         # A member that bears the mark of an ended change has joined by it, or has stayed.
         return settled_value(value, committed=mark.state == "joining") or value
 
-    async def _label(self, move: _Move, value_for: Callable[[Device], str | None]) -> None:
-        """Set or take away the group's label, by writes that are refused if the device changed."""
+    async def _label(
+        self, move: _Move, value_for: Callable[[Device], str | None]
+    ) -> tuple[Device, _Labels]:
+        """Set or take away the group's label, by writes that are refused if the device changed.
+
+        Returns the device as written, and the values before of the labels that were.
+        """
         device = move.device
+        before: _Labels = {}
         answer_lost = False
         for attempt in range(_ATTEMPTS):
             if answer_lost and self._is_done(device, move):
-                return
+                return device, before
             await self._check(device, move)
-            patch = {"metadata": {"labels": {self._key: value_for(device)}}}
+            labels, value = device.metadata.labels, value_for(device)
+            changes = (
+                leaving_labels(labels, self._name)
+                if value is None
+                else value_labels(labels, self._name, value)
+            )
+            before = {key: labels.get(key) for key in changes}
+            patch = {"metadata": {"labels": changes}}
             try:
-                await self._writer.patch(DEVICES, device, patch)
+                return await self._writer.patch(DEVICES, device, patch), before
             except Conflict:
                 pass
             except NotFound:
@@ -249,8 +318,6 @@ class _Change:
                 if attempt == _ATTEMPTS - 1:
                     raise
                 answer_lost = True
-            else:
-                return
             device = await self._read(device)
         raise MembershipConflict(f"{title(device)} is being changed by others")
 
@@ -273,6 +340,22 @@ class _Change:
         if fresh is None or fresh.metadata.uid != device.metadata.uid:
             raise MembershipConflict(f"{title(device)} does not exist")
         return fresh
+
+
+async def _open_to(
+    writer: Writer, group: DeviceGroup, add: Sequence[Device], now: datetime
+) -> DeviceGroup:
+    """Return the group, without the mark of a deleter who died; raise if it is being deleted."""
+    found: DeviceGroup | None = group
+    if add and group.metadata.annotations.deleting is not None:
+        found = await usable(writer, GROUPS, group.metadata.name, now, uid=group.metadata.uid)
+    if found is None or found.metadata.terminating:
+        raise _being_deleted(group)
+    return found
+
+
+def _being_deleted(group: DeviceGroup) -> MembershipConflict:
+    return MembershipConflict(f"group {group.spec.name!r} is being deleted")
 
 
 def _refuse_repeats(devices: Sequence[Device], verb: str) -> None:

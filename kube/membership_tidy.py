@@ -9,9 +9,9 @@ from polyfleet.fleet.membership import (
     Membership,
     incarnation,
     is_committed,
-    label_key,
+    leaving_labels,
     marks_of,
-    settled_value,
+    settled_labels,
 )
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.group import DeviceGroup, MembershipChange
@@ -85,16 +85,17 @@ async def settle(
     writer: Writer, device: str, group: DeviceGroup, change: str, *, committed: bool
 ) -> None:
     """Turn the change's mark on a device, if it still bears it, into what it means now."""
-    key = label_key(group.metadata.name)
+    name = group.metadata.name
 
     def decide(current: Device) -> dict[str, Any] | None:
-        mark = marks_of(current).get(group.metadata.name)
+        mark = marks_of(current).get(name)
         if mark is None or mark.change != change:
             return None
-        value = settled_value(current.metadata.labels[key], committed=committed)
-        if mark.incarnation != incarnation(group.metadata.uid):
-            value = None  # of a group that had this name before
-        return {"metadata": {"labels": {key: value}}}
+        labels = current.metadata.labels
+        if mark.incarnation == incarnation(group.metadata.uid):
+            return {"metadata": {"labels": settled_labels(labels, name, committed=committed)}}
+        # It is of a group that had this name before.
+        return {"metadata": {"labels": leaving_labels(labels, name)}}
 
     try:
         await writer.update(DEVICES, device, decide)

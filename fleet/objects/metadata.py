@@ -9,11 +9,21 @@ SERIAL_LABEL = f"{GROUP}/serial"
 GROUP_LABEL_PREFIX = f"group.{GROUP}/"
 JOINED_LABEL_PREFIX = f"joined.{GROUP}/"
 ATTRIBUTE_LABEL_PREFIX = f"attr.{GROUP}/"
+DELETING_ANNOTATION = f"{GROUP}/deleting"
 FINALIZER = f"{GROUP}/operator"
 
 
 class View(msgspec.Struct, frozen=True, gc=False, rename="camel", kw_only=True):
     """An immutable view of a part of a custom resource; fields nobody reads are not kept."""
+
+
+class Annotations(View, frozen=True, kw_only=True):
+    """The annotations that are read; others, which can be long, are not kept.
+
+    `deleting` is when somebody set out to delete the object, who first looks whether it is used.
+    """
+
+    deleting: str | None = msgspec.field(default=None, name=DELETING_ANNOTATION)
 
 
 class ObjectMeta(View, frozen=True, kw_only=True):
@@ -26,6 +36,7 @@ class ObjectMeta(View, frozen=True, kw_only=True):
     creation_timestamp: str = ""
     deletion_timestamp: str | None = None
     labels: dict[str, str] = {}
+    annotations: Annotations = Annotations()
     finalizers: tuple[str, ...] = ()
 
     @property

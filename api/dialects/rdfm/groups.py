@@ -1,7 +1,8 @@
 """Groups, in both versions of the API: list, make, change, delete."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from starlette.requests import Request
@@ -31,9 +32,10 @@ from polyfleet.fleet.objects.group import DEFAULT_PRIORITY, DeviceGroup
 from polyfleet.fleet.objects.kinds import GROUPS
 from polyfleet.fleet.objects.metadata import APPLICATION_LABEL, SERIAL_LABEL
 from polyfleet.fleet.rights import Right
+from polyfleet.kube.deletion import delete_group
 from polyfleet.kube.errors import AlreadyExists
-from polyfleet.kube.errors import Conflict as WriteConflict
-from polyfleet.kube.membership import MembershipConflict
+from polyfleet.kube.group_changes import assign_packages, set_priority
+from polyfleet.kube.refusal import Refused
 
 _ATTEMPTS = 8
 _LARGEST_METADATA = 65_536
@@ -76,15 +78,10 @@ class GroupRoutes:
     async def delete(self, request: Request) -> Response:
         """Delete a group that has neither devices nor packages."""
         _, group = await self._find(request, Right.WRITE)
-        for _ in range(_ATTEMPTS):
-            await self._refuse_used(group)
-            try:
-                await self._facade.writer.delete(GROUPS, group)
-            except WriteConflict:
-                group = await self._read_again(group)
-            else:
-                return _done()
-        raise Conflict("the group is being modified")
+        await self._refuse_used(group)
+        with _conflicts():
+            await delete_group(self._facade.writer, group, self._facade.clock())
+        return _done()
 
     async def change_devices(self, request: Request) -> Response:
         """Let devices join and leave, all of them or none."""
@@ -93,10 +90,8 @@ class GroupRoutes:
         add, remove = (bodies.serials(fields[name], name) for name in ("add", "remove"))
         group = caller.find(self._facade.cache.groups, serial_of(request), Right.WRITE)
         joining, leaving = (self._devices(caller, group, serials) for serials in (add, remove))
-        try:
+        with _conflicts():
             await self._facade.members.change(group, joining, leaving)
-        except MembershipConflict as error:
-            raise Conflict(str(error)) from None
         return _done()
 
     async def assign_packages(self, request: Request) -> Response:
@@ -110,7 +105,8 @@ class GroupRoutes:
         if len(set(serials)) != len(serials):
             raise Conflict("a package is listed twice")
         names = [self._package_name(caller, group, serial) for serial in serials]
-        await self._update(group, {"packages": names})
+        with _conflicts():
+            await assign_packages(self._facade.writer, group, names, self._facade.clock())
         return _done()
 
     async def set_policy(self, request: Request) -> Response:
@@ -133,7 +129,8 @@ class GroupRoutes:
         priority = _priority(fields["priority"])
         group = caller.find(self._facade.cache.groups, serial_of(request), Right.WRITE)
         await self._refuse_equals(group, priority)
-        await self._update(group, {"priority": priority})
+        with _conflicts():
+            await set_priority(self._facade.writer, group, priority, self._facade.clock())
         return _done()
 
     async def _find(self, request: Request, right: Right) -> tuple[Caller, DeviceGroup]:
@@ -145,17 +142,6 @@ class GroupRoutes:
             raise Conflict("delete failed, at least one device is still assigned to the group")
         if self._package_serials(group):
             raise Conflict("delete failed, at least one package is still assigned to the group")
-
-    async def _read_again(self, group: DeviceGroup) -> DeviceGroup:
-        """Return the group as it is now if only its counts have changed; else raise Conflict."""
-        found = await self._facade.writer.read(GROUPS, group.metadata.name)
-        if (found.metadata.uid, found.spec, found.status.changes) != (
-            group.metadata.uid,
-            group.spec,
-            group.status.changes,
-        ):
-            raise Conflict("the group was modified at the same time")
-        return found
 
     async def _json(self, request: Request) -> object:
         return decode_json(await bodies.read(request, self._facade.settings.maximum_body))
@@ -282,6 +268,14 @@ class GroupRoutes:
             and item.spec.application == group.spec.application
             and not item.metadata.terminating
         ]
+
+
+@contextmanager
+def _conflicts() -> Iterator[None]:
+    try:
+        yield
+    except Refused as error:
+        raise Conflict(str(error)) from None
 
 
 def _priority(value: object) -> int:

@@ -1,7 +1,7 @@
 """A side: what one process has, be it a facade or the operator."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +15,8 @@ from prometheus_client import CollectorRegistry
 from polyfleet.fleet.membership import label_key, member_value
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.group import DeviceGroup
-from polyfleet.fleet.objects.kinds import DEVICES, ENROLLMENTS, GROUPS, Kind, Object
+from polyfleet.fleet.objects.kinds import DEVICES, ENROLLMENTS, GROUPS, PACKAGES, Kind, Object
+from polyfleet.fleet.objects.package import Package
 from polyfleet.kube.cache import Cache
 from polyfleet.kube.client import Client
 from polyfleet.kube.configuration import load_connection
@@ -26,6 +27,18 @@ NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 SECONDS = 60.0
 
 _numbers = count(1)
+
+
+class GatedClient(Client):
+    """A client whose requests pass a gate, once there is one; watches do not."""
+
+    gate: Callable[[Callable[[], Awaitable[bytes]]], Awaitable[bytes]] | None = None
+
+    async def _send(self, *arguments: Any, **options: Any) -> bytes:
+        async def send() -> bytes:
+            return await super(GatedClient, self)._send(*arguments, **options)
+
+        return await (send() if self.gate is None else self.gate(send))
 
 
 class MortalWriter(Writer):
@@ -70,7 +83,7 @@ class MortalWriter(Writer):
 class Side:
     """One process: its own connection, cache and writer."""
 
-    client: Client
+    client: GatedClient
     cache: Cache
     writer: MortalWriter
     serials: SerialAllocator
@@ -89,6 +102,11 @@ class Side:
             labels = {label_key(name): member_value(group, 1)}
             await self.writer.patch(DEVICES, device, {"metadata": {"labels": labels}})
         return group
+
+    async def make_package(self) -> Package:
+        artifact = {"driver": "url", "url": "https://x.example/f", "sha256": "0" * 64, "size": 1}
+        spec = {"application": "default", "version": "v1", "artifact": artifact}
+        return await self.writer.create(PACKAGES, f"package-{next(_numbers)}", spec)
 
     def heard(self, kind: Kind[Object], item: Object) -> Object:
         self.cache.store(kind).apply(item)
@@ -113,10 +131,10 @@ class Side:
 async def running_side(kubeconfig: Path, namespace: str) -> AsyncIterator[Side]:
     connection = await anyio.to_thread.run_sync(load_connection, kubeconfig)
     registry = CollectorRegistry()
-    async with Client(
+    async with GatedClient(
         connection, namespace=namespace, field_manager="test", registry=registry
     ) as client:
-        cache = Cache(client, [DEVICES, GROUPS, ENROLLMENTS])
+        cache = Cache(client, [DEVICES, GROUPS, PACKAGES, ENROLLMENTS])
         async with cache:
             await cache.wait_synced(SECONDS)
             writer = MortalWriter(client, cache)

@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from polyfleet.fleet.membership import is_member, joining_value, label_key, marks_of, parse_value
+from polyfleet.fleet.membership import (
+    is_member,
+    joining_value,
+    label_key,
+    leaving_value,
+    marks_of,
+    parse_value,
+)
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.group import DeviceGroup
 from polyfleet.fleet.objects.kinds import DEVICES, GROUPS, Kind, Object
@@ -393,3 +400,42 @@ async def test_a_group_that_is_gone_takes_nobody_in(facade: Side) -> None:
 
     with pytest.raises(MembershipConflict, match="does not exist"):
         await change(facade, group, devices)
+
+
+async def test_a_change_past_its_deadline_does_not_hold_up_the_next(facade: Side) -> None:
+    device = await facade.make_device()
+    rival, group = await facade.make_group(), await facade.make_group()
+    await open_change(facade, rival, device)
+
+    await change_members(facade.writer, facade.cache, group, [device], [], LATER)
+
+    assert await members(facade, group, device) == [True]
+    assert (await facade.group(rival)).status.changes == ()
+
+
+async def test_a_member_can_leave_though_the_change_before_died(facade: Side) -> None:
+    device = await facade.make_device()
+    group = await facade.make_group(device)
+    value = (await facade.device(device)).metadata.labels[label_key(group.metadata.name)]
+    await open_change(facade, group, await facade.device(device))
+    labels = {label_key(group.metadata.name): leaving_value("c1", value)}
+    await facade.writer.patch(
+        DEVICES, await facade.device(device), {"metadata": {"labels": labels}}
+    )
+
+    await change_members(facade.writer, facade.cache, group, [], [device], LATER)
+
+    assert await members(facade, group, device) == [False]
+
+
+async def test_a_device_joins_a_group_whose_priority_changed_without_harm(
+    facade: Side, other_facade: Side
+) -> None:
+    device = await facade.make_device()
+    group = await facade.make_group()
+    await other_facade.hear_of(GROUPS, group)
+    await other_facade.client.patch(GROUPS, group.metadata.name, {"spec": {"priority": 3}})
+
+    await change(facade, group, [device])
+
+    assert await members(facade, group, device) == [True]
