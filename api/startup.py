@@ -12,6 +12,7 @@ from polyfleet.api.core.activity import Activity, Heartbeat
 from polyfleet.api.core.artifacts.janitor import Janitor
 from polyfleet.api.core.artifacts.links import LinkSigner
 from polyfleet.api.core.artifacts.opening import open_store
+from polyfleet.api.core.artifacts.presence import Presence
 from polyfleet.api.core.catalogue import CatalogueSource
 from polyfleet.api.core.facade import Facade
 from polyfleet.api.core.identity.authenticator import Identity
@@ -111,6 +112,9 @@ async def open_facade(
                 clock=clock,
                 trusted=lambda: cache.stale_seconds(PACKAGES) <= settings.stale_after,
             )
+        )
+        await stack.enter_async_context(
+            Presence(facade.artifacts, cache.packages, writer, clock=clock)
         )
         yield facade
 

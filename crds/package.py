@@ -4,7 +4,16 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from polyfleet.crds.base import APPLICATION, SERIAL, Column, CustomResource, Names, Part
+from polyfleet.crds.base import (
+    APPLICATION,
+    READY,
+    REASON,
+    SERIAL,
+    Column,
+    CustomResource,
+    Names,
+    Part,
+)
 from polyfleet.crds.conditions import Status
 from polyfleet.crds.schema import Rule
 from polyfleet.crds.types import (
@@ -138,11 +147,13 @@ class Package(CustomResource):
     columns: ClassVar[tuple[Column, ...]] = (
         Column("Version", ".spec.version"),
         Column("Type", ".spec.deviceType"),
+        READY,
         Column("Size", ".spec.artifact.size", "integer"),
         Column("Assigned", ".status.assigned", "integer"),
         SERIAL,
         APPLICATION,
         Column("Offer", ".spec.offer.strategy", wide=True),
+        REASON,
         Column("Deletable", '.status.conditions[?(@.type=="Deletable")].status', wide=True),
         Column("SHA256", ".spec.artifact.sha256", wide=True),
     )

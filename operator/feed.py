@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from polyfleet.fleet import selectors
+from polyfleet.fleet.artifacts import stored_file
 from polyfleet.fleet.objects.application import Application
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.enrollment import Enrollment
@@ -20,6 +21,7 @@ from polyfleet.kube.store import Change, Store
 from polyfleet.operator.controllers import devices as device_controller
 from polyfleet.operator.indexes import (
     APPLICATION,
+    FILE,
     GROUP,
     PACKAGE,
     SELECTS,
@@ -191,6 +193,9 @@ class Feed:
             self._owner(item.spec.application)
             self._many(GROUP_KEY, self._cache.groups, PACKAGE, name)
             self._many(ROLLOUT_KEY, self._cache.rollouts, PACKAGE, name)
+        file = stored_file(item)
+        if file is not None and (change.old is None or change.new is None):
+            self._many(PACKAGE_KEY, self._cache.packages, FILE, file)
         if change.new is not None:
             self._same_serial(PACKAGE_KEY, self._cache.packages, change.new)
 

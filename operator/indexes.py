@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from polyfleet.fleet import membership
+from polyfleet.fleet.artifacts import stored_file
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.enrollment import Enrollment
 from polyfleet.fleet.objects.group import DeviceGroup
@@ -20,6 +21,7 @@ SERIAL = "operator serial"
 PIN = "operator pin"
 GROUP = "operator group"
 MEMBERSHIP = "operator membership"
+FILE = "operator file"
 PACKAGE = "operator package"
 SELECTS = "operator selects"
 
@@ -44,6 +46,7 @@ def add_indexes(cache: Cache) -> None:
     groups.add_index(SELECTS, _selecting)
     cache.packages.add_index(APPLICATION, _package_application)
     cache.packages.add_index(SERIAL, _serial)
+    cache.packages.add_index(FILE, _file)
     cache.rollouts.add_index(APPLICATION, _rollout_application)
     cache.rollouts.add_index(PACKAGE, _rollout_package)
     cache.rollouts.add_index(GROUP, _rollout_groups)
@@ -91,6 +94,11 @@ def _group_application(group: DeviceGroup) -> tuple[str]:
 
 def _package_application(package: Package) -> tuple[str]:
     return (package.spec.application,)
+
+
+def _file(package: Package) -> tuple[tuple[str, str], ...]:
+    file = stored_file(package)
+    return () if file is None else (file,)
 
 
 def _rollout_application(rollout: Rollout) -> tuple[str]:

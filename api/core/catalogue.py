@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Hashable
 
+from polyfleet.fleet.artifacts import is_missing
 from polyfleet.fleet.objects.application import Application
 from polyfleet.fleet.objects.group import DeviceGroup
 from polyfleet.fleet.objects.kinds import AnyObject, Object
+from polyfleet.fleet.objects.package import Package
 from polyfleet.fleet.objects.rollout import Rollout
 from polyfleet.fleet.resolve.catalogue import Catalogue
 from polyfleet.kube.cache import Cache
@@ -64,5 +66,7 @@ def _relevant(item: AnyObject) -> Hashable:
             return (*common, item.status.plan, item.status.seed, item.status.steps)
         case Application():
             return (*common, item.present, item.status.members)
+        case Package():
+            return (*common, is_missing(item))
         case _:
             return common

@@ -6,7 +6,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Protocol, TypeVar
 
-from polyfleet.fleet import membership
+from polyfleet.fleet import artifacts, membership
 from polyfleet.fleet.objects.application import Application
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.group import DeviceGroup, DeviceGroupSpec
@@ -50,11 +50,13 @@ class Catalogue:
         groups: Mapping[str, DeviceGroup],
         packages: Mapping[str, Package],
         rollouts: Mapping[str, Rollout],
+        without_file: frozenset[str] = frozenset(),
     ) -> None:
         self.applications = applications
         self.groups = groups
         self.packages = packages
         self.rollouts = rollouts
+        self._without_file = without_file
         self._selecting: dict[str, list[DeviceGroup]] = defaultdict(list)
         for group in groups.values():
             if group.spec.selector is not None:
@@ -74,11 +76,13 @@ class Catalogue:
     ) -> "Catalogue":
         """Take a snapshot; the order of what is given does not matter."""
         present = {item.metadata.name: item for item in applications if item.present}
+        packages = list(packages)
         return cls(
             MappingProxyType(present),
             _visible(groups, present),
             _visible(packages, present),
             _visible(rollouts, present),
+            artifacts.without_file(packages),
         )
 
     def groups_of(self, device: Device) -> tuple[DeviceGroup, ...]:
@@ -109,17 +113,29 @@ class Catalogue:
     def node(self, name: str, group: DeviceGroup) -> Node | None:
         """Return the package of that object name as the group may use it; None if it may not.
 
-        It may if the package is of the same application and has an artifact.
+        It may if the package is of the same application and can be fetched.
         """
         package = self.packages.get(name)
-        if package is None or package.spec.artifact is None:
-            return None
-        if package.spec.application != group.spec.application:
+        if package is None or self.unusable(package, group.spec.application) is not None:
             return None
         node = self._nodes.get(name)
         if node is None:
             node = self._nodes[name] = node_of(package)
         return node
+
+    def unusable(self, package: Package | None, application: str) -> str | None:
+        """Return why devices of the application cannot get the package; None if they can."""
+        if package is None:
+            return "is absent or being deleted"
+        if package.spec.application != application:
+            return "belongs to another application"
+        if package.spec.artifact is None:
+            return "has no artifact"
+        if package.metadata.name in self._without_file:
+            return "names the file of an older package"
+        if artifacts.is_missing(package):
+            return "has lost its file: the store does not have it"
+        return None
 
 
 def _visible(items: Iterable[Child], present: Mapping[str, Application]) -> Mapping[str, Child]:

@@ -3,7 +3,6 @@
 from typing import Any
 
 from polyfleet.fleet.objects.group import DeviceGroup
-from polyfleet.fleet.objects.package import Package
 from polyfleet.fleet.resolve.catalogue import Catalogue
 from polyfleet.fleet.resolve.decision import Decision
 from polyfleet.fleet.resolve.facts import DeviceFacts
@@ -12,14 +11,8 @@ from polyfleet.fleet.resolve.plan import Plan
 from polyfleet.fleet.resolve.trace import Trace
 
 
-def pin_missing(facts: DeviceFacts, package: Package | None, trace: Trace) -> None:
+def pin_missing(facts: DeviceFacts, why: str, trace: Trace) -> None:
     """Say why the pinned package cannot be used."""
-    if package is None:
-        why = "is absent or being deleted"
-    elif package.spec.application != facts.application:
-        why = "belongs to another application"
-    else:
-        why = "has no artifact"
     trace.add("pin", "failed", f"the pinned package {facts.pin!r} {why}", package=facts.pin)
 
 
@@ -28,9 +21,11 @@ def pinned(node: Node, facts: DeviceFacts, missing: list[Unmet], trace: Trace) -
     if not node.fits(facts.device_type):
         trace.add("pin", "failed", _misfit(node, facts.device_type), **_package(node))
     elif missing:
-        trace.add("pin", "failed", _and(missing), **_package(node), missing=_missing(missing))
+        message = f"{_title(node)}: {_and(missing)}"
+        trace.add("pin", "failed", message, **_package(node), missing=_missing(missing))
     else:
-        trace.add("pin", "chosen", f"the device is pinned to {node.version!r}", **_package(node))
+        message = f"the device is pinned to {_title(node)}"
+        trace.add("pin", "chosen", message, **_package(node))
 
 
 def groups(facts: DeviceFacts, active: DeviceGroup | None, trace: Trace) -> None:
@@ -94,13 +89,7 @@ def policy(
 
 
 def _unusable(name: str, group: DeviceGroup, catalogue: Catalogue, trace: Trace) -> None:
-    package = catalogue.packages.get(name)
-    if package is None:
-        why = "is absent or being deleted"
-    elif package.spec.application != group.spec.application:
-        why = "belongs to another application"
-    else:
-        why = "has no artifact"
+    why = catalogue.unusable(catalogue.packages.get(name), group.spec.application)
     trace.add("package", "failed", f"package {name!r} {why}", package=name)
 
 
@@ -111,17 +100,20 @@ def _edges(plan: Plan, facts: DeviceFacts, decision: Decision, trace: Trace) -> 
         data = _package(node)
         if node in hops:
             data["steps"] = hops[node] + 1
+        title = _title(node)
         if node.version == facts.version:
-            trace.add("package", "failed", "the device already runs this version", **data)
+            trace.add("package", "failed", f"{title}: the device already runs it", **data)
         elif missing:
-            trace.add("package", "failed", _and(missing), **data, missing=_missing(missing))
+            message = f"{title}: {_and(missing)}"
+            trace.add("package", "failed", message, **data, missing=_missing(missing))
         elif node not in hops:
-            message = f"installable, but leads nowhere near {plan.version!r}"
+            message = f"{title}: installable, but leads nowhere near {plan.version!r}"
             trace.add("package", "failed", message, **data)
         elif node.package is decision.package:
-            trace.add("package", "chosen", f"{_steps(hops[node])} to {plan.version!r}", **data)
+            message = f"{title}: {_steps(hops[node])} to {plan.version!r}"
+            trace.add("package", "chosen", message, **data)
         else:
-            message = f"{_steps(hops[node])} to {plan.version!r}, but another comes first"
+            message = f"{title}: {_steps(hops[node])} to {plan.version!r}, but another comes first"
             trace.add("package", "lost", message, **data)
 
 
@@ -148,11 +140,11 @@ def _nearest(plan: Plan, facts: DeviceFacts, trace: Trace) -> None:
         return
     _, _, _, candidate, (name, version, value) = best
     missing = unmet(candidate.node.requires, value)
-    origin = f"the device with {version!r}" if name is None else f"package {name!r} ({version!r})"
+    origin = f"the device with {version!r}" if name is None else f"{name} ({version})"
     trace.add(
         "route",
         "failed",
-        f"{plan.version!r} cannot be reached: from {origin}, package {candidate.node.name!r} "
+        f"{plan.version!r} cannot be reached: from {origin}, {_title(candidate.node)} "
         f"would be {_steps(candidate.hops)} away, but {_and(missing)}",
         **_package(candidate.node),
         target=plan.version,
@@ -180,7 +172,11 @@ def _and(missing: list[Unmet]) -> str:
 
 def _misfit(node: Node, device_type: str | None) -> str:
     actual = "unknown" if device_type is None else repr(device_type)
-    return f"for device type {node.device_type!r}, the device's is {actual}"
+    return f"{_title(node)}: for device type {node.device_type!r}, the device's is {actual}"
+
+
+def _title(node: Node) -> str:
+    return f"{node.name} ({node.version})"
 
 
 def _steps(hops: int) -> str:

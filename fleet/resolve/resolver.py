@@ -65,13 +65,10 @@ def _pin(
     if facts.pin is None:
         return None
     package = catalogue.packages.get(facts.pin)
-    if (
-        package is None
-        or package.spec.application != facts.application
-        or package.spec.artifact is None
-    ):
+    why = catalogue.unusable(package, facts.application)
+    if package is None or why is not None:
         if trace is not None:
-            explain.pin_missing(facts, package, trace)
+            explain.pin_missing(facts, why or "", trace)
         return Decision(package=None, reason="PinMissing")
     node = node_of(package)
     if node.version == facts.version:

@@ -1,11 +1,12 @@
 """Keeps the status of packages, and holds deleted ones for as long as somebody uses them."""
 
+from polyfleet.fleet.artifacts import owner, stored_file
 from polyfleet.fleet.objects.kinds import PACKAGES
 from polyfleet.fleet.objects.package import Package
 from polyfleet.kube.cache import Cache
 from polyfleet.operator.context import Context
 from polyfleet.operator.controllers.serials import new_serial
-from polyfleet.operator.indexes import PACKAGE, PIN, application_present
+from polyfleet.operator.indexes import FILE, PACKAGE, PIN, application_present
 from polyfleet.operator.reconcile.adoption import metadata_patch, release_patch
 from polyfleet.operator.reconcile.packages import PackageFacts, PackageUsers, judge, may_go
 
@@ -32,11 +33,22 @@ async def reconcile(context: Context, name: str) -> float | None:
         users=users_of(cache, package),
         application_present=application_present(cache, package.spec.application),
         serial=package.metadata.serial,
+        file_owner=_file_owner(cache, package),
     )
     verdict = judge(facts, context.clock())
     package = await context.write(PACKAGES, package, status=verdict.status)
     context.tell(package, *verdict.notices)
     return None
+
+
+def _file_owner(cache: Cache, package: Package) -> str | None:
+    file = stored_file(package)
+    found = owner(cache.packages.find(FILE, file)) if file is not None else None
+    return (
+        found.metadata.name
+        if found is not None and found.metadata.uid != package.metadata.uid
+        else None
+    )
 
 
 def users_of(cache: Cache, package: Package) -> PackageUsers:

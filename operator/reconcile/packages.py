@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from polyfleet.fleet.artifacts import is_missing
 from polyfleet.fleet.objects.package import Package
 from polyfleet.operator.reconcile.conditions import (
     Wanted,
@@ -42,12 +43,13 @@ class PackageUsers:
 
 @dataclass(frozen=True)
 class PackageFacts:
-    """What a package is judged by."""
+    """What a package is judged by; `file_owner` is the older package whose file it names."""
 
     package: Package
     users: PackageUsers
     application_present: bool = True
     serial: int | None = None
+    file_owner: str | None = None
 
 
 def judge(facts: PackageFacts, now: datetime) -> Verdict:
@@ -77,6 +79,11 @@ def _ready(facts: PackageFacts) -> Wanted:
         return Wanted(READY, False, "ApplicationMissing", f"there is no application {name}")
     if facts.package.spec.artifact is None:
         return Wanted(READY, False, "ArtifactMissing", "there is nothing to install")
+    if facts.file_owner is not None:
+        message = f"its path is that of the file of the older package {facts.file_owner}"
+        return Wanted(READY, False, "ArtifactTaken", message)
+    if is_missing(facts.package):
+        return Wanted(READY, False, "ArtifactMissing", "its file is not in the store")
     return Wanted(READY, True, "Reconciled", "")
 
 

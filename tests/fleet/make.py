@@ -101,7 +101,9 @@ def package(
             device_type=device_type,
             requires=tuple(Requirement(name=k, value=v) for k, v in (requires or {}).items()),
             metadata=json.dumps(metadata or {}),
-            artifact=artifact,
+            artifact=msgspec.structs.replace(artifact, path=name)
+            if artifact is ARTIFACT
+            else artifact,
         ),
     )
 

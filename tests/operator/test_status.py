@@ -1,5 +1,6 @@
 """What the operator tells people in conditions, counts and events."""
 
+import uuid
 from typing import Any
 
 
@@ -122,3 +123,31 @@ def test_status_that_is_lost_is_rebuilt(fleet: Any, unique: str) -> None:
     after = fleet.comes_to("DeviceGroup", unique, lambda item: "serial" in status(item))
     assert status(after)["serial"] == status(before)["serial"]
     assert status(after)["conditions"][0]["type"] == "Ready"
+
+
+def test_a_path_belongs_to_the_oldest_package_that_names_it(fleet: Any, unique: str) -> None:
+    file = {"driver": "local", "path": str(uuid.uuid4()), "sha256": "0" * 64, "size": 1}
+    for name, birth in ((f"{unique}b", 2021), (f"{unique}a", 2022)):
+        created = f"{birth}-01-01T00:00:00.000000Z"
+        fleet.create("Package", name, artifact=file, createdAt=created)
+        fleet.adopted("Package", name)
+    message = fleet.condition("Package", f"{unique}a", "Ready", "False", "ArtifactTaken")
+    assert f"{unique}b" in message
+    fleet.condition("Package", f"{unique}b", "Ready", "True", "Reconciled")
+    fleet.delete("Package", f"{unique}b")
+    fleet.condition("Package", f"{unique}a", "Ready", "True", "Reconciled")
+
+
+def test_a_package_whose_file_a_facade_did_not_find_is_not_ready(fleet: Any, unique: str) -> None:
+    file = {"driver": "local", "path": str(uuid.uuid4()), "sha256": "0" * 64, "size": 1}
+    fleet.create("Package", unique, artifact=file)
+    package = fleet.comes_to("Package", unique, lambda item: status(item)["conditions"])
+    lost = {
+        "type": "Stored",
+        "status": "False",
+        "reason": "ArtifactMissing",
+        "message": "its file is not in the store",
+        "lastTransitionTime": "2030-01-01T00:00:00Z",
+    }
+    fleet.set_status("Package", unique, conditions=[*status(package)["conditions"], lost])
+    fleet.condition("Package", unique, "Ready", "False", "ArtifactMissing")

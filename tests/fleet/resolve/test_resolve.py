@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from polyfleet.fleet.objects.group import DeviceGroup, LabelSelector
-from polyfleet.fleet.objects.package import Package
+from polyfleet.fleet.objects.metadata import Condition
+from polyfleet.fleet.objects.package import Artifact, Package, PackageStatus
 from polyfleet.fleet.resolve.catalogue import Catalogue
 from polyfleet.fleet.resolve.decision import Decision
 from polyfleet.fleet.resolve.facts import DeviceFacts, facts_of, reported_facts
@@ -293,7 +295,7 @@ def test_the_trace_says_what_was_expected_and_what_was_found() -> None:
     (step,) = [step for step in trace if step.check == "package"]
     assert step.verdict == "failed"
     assert step.facts["missing"] == [{"name": "rootfs", "expected": "A", "actual": "B"}]
-    assert step.message == "rootfs must be 'A', is 'B'"
+    assert step.message == "p1 (v1): rootfs must be 'A', is 'B'"
 
 
 def test_the_trace_names_what_is_nearest_to_an_unreachable_version() -> None:
@@ -372,3 +374,36 @@ def test_the_catalogue_knows_the_groups_of_a_device_by_label_and_by_selector() -
     found = snapshot.groups_of(make.device(groups=(labelled,)))
 
     assert [group.metadata.name for group in found] == ["selecting", "labelled"]
+
+
+def file_at(path: str) -> Artifact:
+    return Artifact(driver="local", path=path, sha256="0" * 64, size=1)
+
+
+@pytest.mark.parametrize("pinned", [True, False])
+def test_nobody_gets_a_package_that_names_the_file_of_an_older_one(pinned: bool) -> None:
+    owner = make.package(
+        "z", "v1", artifact=file_at("a"), creation_timestamp="2026-01-01T00:00:00Z"
+    )
+    thief = make.package(
+        "b", "v1", artifact=file_at("a"), creation_timestamp="2026-01-02T00:00:00Z"
+    )
+    chosen = {"pin": "b"} if pinned else {}
+    trace = Trace()
+
+    decision = resolve(
+        facts(wanting("v1", "b"), **chosen), catalogue(owner, thief), make.NOW, trace
+    )
+
+    assert decision.package is None
+    assert any("names the file of an older package" in step.message for step in trace)
+    assert offered(resolve(facts(wanting("v1", "z")), catalogue(owner, thief), make.NOW)) == "z"
+
+
+def test_nobody_gets_a_package_whose_file_is_lost() -> None:
+    lost = Condition(type="Stored", status="False", reason="ArtifactMissing")
+    package = make.package("p1", "v1")
+    without = msgspec.structs.replace(package, status=PackageStatus(conditions=(lost,)))
+
+    assert offered(resolve(facts(wanting("v1", "p1")), catalogue(package), make.NOW)) == "p1"
+    assert resolve(facts(wanting("v1", "p1")), catalogue(without), make.NOW).package is None
