@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polyfleet.fleet.objects.group import LabelSelector, SelectorRequirement
-from polyfleet.fleet.selectors import matches, parse
+from polyfleet.fleet.selectors import matches, parse, text
 
 keys = st.sampled_from(["a", "b", "example.com/c", "in", "notin"])
 values = st.sampled_from(["", "x", "y", "in", "Z.z_z-9"])
@@ -116,3 +116,13 @@ def test_a_text_made_to_be_slow_is_refused_without_trying_every_split() -> None:
 def test_a_text_that_is_too_long_is_refused() -> None:
     with pytest.raises(ValueError, match="at most"):
         parse("a" * 9000)
+
+
+@given(st.dictionaries(keys, values, max_size=2), st.lists(terms, max_size=3), labels)
+def test_a_written_selector_selects_what_it_did(
+    equal: dict[str, str], parts: list[Term], found: dict[str, str]
+) -> None:
+    expressions = parse(",".join(written(part, "") for part in parts)).match_expressions
+    selector = LabelSelector(match_labels=equal, match_expressions=expressions)
+
+    assert matches(parse(text(selector)), found) == matches(selector, found)
