@@ -1,5 +1,7 @@
 """`polyfleet enroll`: see the devices that ask to be let in, and answer them."""
 
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -8,14 +10,18 @@ from rich.table import Table
 
 from polyfleet.cli.cluster import Namespace, fail, open_client, run
 from polyfleet.fleet.keys import fingerprint
+from polyfleet.fleet.names import object_name
 from polyfleet.fleet.objects.enrollment import Enrollment
-from polyfleet.fleet.objects.kinds import ENROLLMENTS
+from polyfleet.fleet.objects.kinds import DEVICES, ENROLLMENTS
 from polyfleet.kube.client import Client
+from polyfleet.kube.devices import is_device
+from polyfleet.kube.errors import NotFound
 from polyfleet.kube.writer import Writer
 
 commands = typer.Typer(no_args_is_help=True, help="Devices that ask to be let in.")
 
 _SHOWN = 16
+_KEY_CHANGE = "KeyChange"
 
 Device = Annotated[str, typer.Argument(help="The device's id.")]
 Key = Annotated[
@@ -32,24 +38,42 @@ def list_(namespace: Namespace = None) -> None:
         async with open_client(namespace) as client:
             return await _all(client)
 
-    table = Table("APPLICATION", "DEVICE", "KEY", "ANSWER", "LAST ASKED", box=None)
+    columns = ("APPLICATION", "DEVICE", "KEY", "ANSWER", "LAST ASKED", "NOTE")
+    table = Table(*columns, box=None)
     for item in run(work):
         spec = item.spec
         asked = item.status.last_appeared or spec.created_at
         answer = spec.approval or "waits"
-        table.add_row(spec.application, spec.device_id, _key(item)[:_SHOWN], answer, asked)
+        table.add_row(
+            spec.application, spec.device_id, _key(item)[:_SHOWN], answer, asked, _note(item)
+        )
     Console(soft_wrap=True).print(table)
 
 
 @commands.command()
 def approve(
     device: Device,
+    *,
     key: Key = "",
     application: Application = "default",
+    replace_key: Annotated[
+        bool,
+        typer.Option("--replace-key", help="Even if it is a device already, with another key."),
+    ] = False,
     namespace: Namespace = None,
 ) -> None:
     """Let a device in; the operator makes it a Device."""
-    _answer("Approved", device, key, application, namespace)
+
+    async def check(client: Client, item: Enrollment) -> None:
+        known = await _other_keys(client, item)
+        if known and not replace_key:
+            fail(
+                f"{device} is a device already, with the key {', '.join(known)}. To approve this "
+                f"would replace it by {_key(item)[:_SHOWN]}: whoever has the old key would be "
+                "refused from then on. If that is wanted, repeat it with --replace-key."
+            )
+
+    _answer("Approved", device, key, application, namespace, check)
 
 
 @commands.command()
@@ -60,13 +84,22 @@ def deny(
     namespace: Namespace = None,
 ) -> None:
     """Turn a device away; it may ask again once its Enrollment has expired."""
-    _answer("Denied", device, key, application, namespace)
+    _answer("Denied", device, key, application, namespace, None)
 
 
-def _answer(answer: str, device: str, key: str, application: str, namespace: str | None) -> None:
+def _answer(  # noqa: PLR0917 - the two commands' own arguments
+    answer: str,
+    device: str,
+    key: str,
+    application: str,
+    namespace: str | None,
+    check: Callable[[Client, Enrollment], Awaitable[None]] | None,
+) -> None:
     async def work() -> Enrollment:
         async with open_client(namespace) as client:
             item = _one(await _all(client), device, key, application)
+            if check is not None:
+                await check(client, item)
             patch = {"spec": {"approval": answer}}
             return await Writer(client, None).patch(ENROLLMENTS, item, patch)
 
@@ -93,8 +126,36 @@ def _one(items: list[Enrollment], device: str, key: str, application: str) -> En
     return asked[0]
 
 
+def _note(item: Enrollment) -> str:
+    return "another key than the device's" if _told_as_key_change(item) else ""
+
+
+def _told_as_key_change(item: Enrollment) -> bool:
+    return any(
+        condition.type == _KEY_CHANGE and condition.status == "True"
+        for condition in item.status.conditions
+    )
+
+
+async def _other_keys(client: Client, item: Enrollment) -> list[str]:
+    """Return the fingerprints that the device has, if the one that asks is not among them."""
+    spec = item.spec
+    name = object_name("Device", spec.application, spec.device_id)
+    with suppress(NotFound):
+        device = await client.get(DEVICES, name)
+        if is_device(device, spec.application, spec.device_id):
+            keys = [_fingerprint(pem)[:_SHOWN] for pem in device.spec.public_keys]
+            return [] if _key(item)[:_SHOWN] in keys else keys
+    # A device that kubectl made can have any object name; the operator has found it then.
+    return ["that its Device names"] if _told_as_key_change(item) else []
+
+
 def _key(item: Enrollment) -> str:
+    return _fingerprint(item.spec.public_key)
+
+
+def _fingerprint(pem: str) -> str:
     try:
-        return fingerprint(item.spec.public_key)
+        return fingerprint(pem)
     except ValueError:
         return "unreadable"

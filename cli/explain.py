@@ -16,6 +16,7 @@ from rich.tree import Tree
 
 TIMEOUT = 30
 UNREACHABLE = 3
+_UNLIMITED = 100_000
 
 _MARKS = {
     "chosen": ("➜", "bold green"),
@@ -45,6 +46,16 @@ def explain(
     attribute: Annotated[
         list[str] | None, typer.Option(help="Ask as if an attribute were so: key=value.")
     ] = None,
+    group: Annotated[
+        list[str] | None, typer.Option(help="Ask as if it were in this group, too.")
+    ] = None,
+    pin: Annotated[
+        str | None,
+        typer.Option(help="Ask as if it were pinned to the Package of that object name."),
+    ] = None,
+    hold: Annotated[
+        bool | None, typer.Option("--hold/--no-hold", help="Ask as if it were on hold, or not.")
+    ] = None,
     output: Annotated[Output, typer.Option(help="How to write the answer.")] = Output.TEXT,
     url: Annotated[
         str, typer.Option(envvar="POLYFLEET_URL", help="Address of the facade.")
@@ -60,6 +71,9 @@ def explain(
         [
             *([("version", version)] if version is not None else []),
             *(("attribute", pair) for pair in attribute or ()),
+            *(("group", name) for name in group or ()),
+            *([("pin", pin)] if pin is not None else []),
+            *([("hold", str(hold).lower())] if hold is not None else []),
         ]
     )
     path = f"/polyfleet/v1/{home}devices/{quote(device, safe='')}/decision?{query}"
@@ -67,7 +81,7 @@ def explain(
     if output is Output.JSON:
         typer.echo(json.dumps(answer, indent=2))
     else:
-        Console(soft_wrap=True).print(tree(answer))
+        _print(tree(answer))
 
 
 def tree(answer: dict[str, Any]) -> Tree:
@@ -89,18 +103,36 @@ def tree(answer: dict[str, Any]) -> Tree:
     return root
 
 
+def _print(answer: Tree) -> None:
+    # A tree that is wider than its console is cut; elsewhere than in a terminal nothing is.
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_UNLIMITED)
+    console.print(answer, crop=False, no_wrap=not console.is_terminal, overflow="fold")
+
+
 def _verdict(answer: dict[str, Any]) -> Text:
     decision = answer["decision"]
     package = decision["package"]
+    if not answer["offersAllowed"]:
+        return _stale(decision)
     if package is None:
         return Text(f"gets nothing: {decision['reason']}", style="bold")
     text = f"gets {package['version']} ({package['name']}): {decision['reason']}"
     target = decision["targetVersion"]
     if target not in (None, package["version"]):
         text += f", on the way to {target}"
-    if not answer["offersAllowed"]:
-        text += "; not now, though: this replica has had no news for too long"
     return Text(text, style="bold green")
+
+
+def _stale(decision: dict[str, Any]) -> Text:
+    package = decision["package"]
+    once = decision["reason"] + (f" {package['version']} ({package['name']})" if package else "")
+    return Text(
+        "gets nothing now: the facade has had no news of the cluster for too long and makes no "
+        f"offers; as of what it knew last: {once}",
+        style="bold red",
+    )
 
 
 def _get(url: str, token: str) -> dict[str, Any]:

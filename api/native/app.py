@@ -8,7 +8,7 @@ from starlette.types import ASGIApp
 from polyfleet.api.core.facade import Facade
 from polyfleet.api.native import errors
 from polyfleet.api.native.decisions import explain, find_by_flat_id, find_in_application
-from polyfleet.api.native.schemas import ErrorBody, Explanation, Whoami
+from polyfleet.api.native.schemas import ErrorBody, Explanation, WhatIf, Whoami
 from polyfleet.fleet.rights import Principal
 
 PREFIXES = ("/polyfleet/v1",)
@@ -18,8 +18,6 @@ _DECISION_ERRORS = _ERRORS | {status: {"model": ErrorBody} for status in (400, 4
 _NEVER_ANSWERED = "422"
 """What the framework promises for parameters at fault; here that is 400."""
 _ID = Path(max_length=1100, description="The device's id, or the uid of its Device object.")
-_VERSION = Query(max_length=256, description="Ask as if the device ran this version.")
-_ATTRIBUTES = Query(max_length=64, description="Ask as if an attribute were so: `key=value`.")
 
 
 def create_dialect(facade: Facade) -> ASGIApp:
@@ -54,12 +52,11 @@ def create_dialect(facade: Facade) -> ASGIApp:
     async def decision(
         principal: Annotated[Principal, caller],
         device_id: Annotated[str, _ID],
-        version: Annotated[str | None, _VERSION] = None,
-        attribute: Annotated[list[str] | None, _ATTRIBUTES] = None,
+        what_if: Annotated[WhatIf, Query()],
     ) -> Explanation:
         """Say what a device gets now, and why."""
         device = find_by_flat_id(facade, principal, device_id)
-        return explain(facade, device, version=version, attributes=attribute or ())
+        return explain(facade, device, what_if)
 
     @application.get(
         "/polyfleet/v1/applications/{application_name}/devices/{device_id:path}/decision",
@@ -69,12 +66,11 @@ def create_dialect(facade: Facade) -> ASGIApp:
         principal: Annotated[Principal, caller],
         application_name: Annotated[str, Path(max_length=253)],
         device_id: Annotated[str, _ID],
-        version: Annotated[str | None, _VERSION] = None,
-        attribute: Annotated[list[str] | None, _ATTRIBUTES] = None,
+        what_if: Annotated[WhatIf, Query()],
     ) -> Explanation:
         """Say what a device of an application gets now, and why."""
         device = find_in_application(facade, principal, application_name, device_id)
-        return explain(facade, device, version=version, attributes=attribute or ())
+        return explain(facade, device, what_if)
 
     _correct_description(application)
     return application

@@ -1,6 +1,6 @@
 """Why a device gets what it gets: the decision and its trace, from what is stored about it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -13,11 +13,14 @@ from polyfleet.api.native.schemas import (
     Facts,
     PackageReference,
     TraceStep,
+    WhatIf,
 )
 from polyfleet.fleet.attributes import TYPE_KEY, VERSION_KEY
+from polyfleet.fleet.membership import group_order
 from polyfleet.fleet.names import parse_flat_id
 from polyfleet.fleet.objects.application import Application
 from polyfleet.fleet.objects.device import Device
+from polyfleet.fleet.objects.group import DeviceGroup
 from polyfleet.fleet.resolve.catalogue import Catalogue
 from polyfleet.fleet.resolve.decision import Decision
 from polyfleet.fleet.resolve.facts import DeviceFacts, facts_of
@@ -50,16 +53,16 @@ def find_in_application(
     return _visible(facade, principal, device)
 
 
-def explain(
-    facade: Facade, device: Device, *, version: str | None, attributes: Sequence[str]
-) -> Explanation:
-    """Return the decision for a device and its trace.
-
-    `version` and `attributes` (each `key=value`) replace what is stored, to ask "what if".
-    """
+def explain(facade: Facade, device: Device, what_if: WhatIf) -> Explanation:
+    """Return the decision for a device and its trace, as if it were as `what_if` says."""
     catalogue = facade.catalogue()
-    groups = catalogue.groups_of(device)
-    facts = _changed(facts_of(device, groups), version, _parsed(attributes))
+    groups = {group.metadata.name: group for group in catalogue.groups_of(device)}
+    for name in what_if.group:
+        group = _group(catalogue, device, name)
+        groups[group.metadata.name] = group
+    _check_pin(catalogue, device, what_if.pin)
+    facts = facts_of(device, tuple(sorted(groups.values(), key=group_order)))
+    facts = _changed(facts, what_if)
     trace = Trace()
     decision = resolve(facts, catalogue, facade.clock(), trace)
     return Explanation(
@@ -78,7 +81,7 @@ def explain(
             disabled=facts.disabled,
             attributes=dict(facts.metadata),
         ),
-        hypothetical=version is not None or bool(attributes),
+        hypothetical=bool(what_if.model_dump(exclude_defaults=True)),
         offers_allowed=facade.offers_allowed(),
         decision=_decision(decision, catalogue),
         trace=[
@@ -128,14 +131,32 @@ def _parsed(attributes: Sequence[str]) -> dict[str, str]:
     return pairs
 
 
-def _changed(facts: DeviceFacts, version: str | None, attributes: Mapping[str, str]) -> DeviceFacts:
-    wanted = version if version is not None else attributes.get(VERSION_KEY)
+def _changed(facts: DeviceFacts, what_if: WhatIf) -> DeviceFacts:
+    attributes = _parsed(what_if.attribute)
+    wanted = what_if.version if what_if.version is not None else attributes.get(VERSION_KEY)
     return msgspec.structs.replace(
         facts,
         version=wanted if wanted is not None else facts.version,
         device_type=attributes.get(TYPE_KEY, facts.device_type),
         metadata={**facts.metadata, **attributes},
+        pin=facts.pin if what_if.pin is None else what_if.pin or None,
+        hold=facts.hold if what_if.hold is None else what_if.hold,
     )
+
+
+def _group(catalogue: Catalogue, device: Device, name: str) -> DeviceGroup:
+    """Return the group of that name that the device could be in."""
+    for group in catalogue.groups.values():
+        home = group.spec.application, group.spec.name
+        if home == (device.spec.application, name) and not group.metadata.terminating:
+            return group
+    raise Invalid("group", f"there is no group {name!r} in the device's application")
+
+
+def _check_pin(catalogue: Catalogue, device: Device, name: str | None) -> None:
+    package = catalogue.packages.get(name) if name else None
+    if name and (package is None or package.spec.application != device.spec.application):
+        raise Invalid("pin", f"there is no Package {name!r} in the device's application")
 
 
 def _decision(decision: Decision, catalogue: Catalogue) -> DecisionBody:
@@ -146,7 +167,7 @@ def _decision(decision: Decision, catalogue: Catalogue) -> DecisionBody:
         if package is None
         else PackageReference(
             name=package.metadata.name,
-            serial=package.metadata.serial,
+            serial=package.serial,
             version=package.spec.version,
             device_type=package.spec.device_type,
         ),

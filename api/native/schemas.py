@@ -82,6 +82,26 @@ class TraceStep(_Body):
     facts: dict[str, Any] = {}
 
 
+class WhatIf(BaseModel):
+    """What a question changes about the device; what is absent stays as it is stored."""
+
+    version: str | None = Field(
+        default=None, max_length=256, description="Ask as if the device ran this version."
+    )
+    attribute: list[str] = Field(
+        default=[], max_length=64, description="Ask as if an attribute were so: `key=value`."
+    )
+    group: list[str] = Field(
+        default=[], max_length=64, description="Ask as if the device were in this group, too."
+    )
+    pin: str | None = Field(
+        default=None,
+        max_length=253,
+        description="Ask as if it were pinned to the Package of this object name; empty: to none.",
+    )
+    hold: bool | None = Field(default=None, description="Ask as if it were on hold, or not.")
+
+
 class Explanation(_Body):
     """A decision with all that led to it."""
 

@@ -76,3 +76,48 @@ def test_a_device_that_does_not_ask_is_told(polyfleet: RunCommand) -> None:
     done = polyfleet("enroll", "approve", "nobody")
     assert done.exit_code == 1
     assert "nobody" in done.stderr
+
+
+def known_device(kubectl: Kubectl, device_id: str, key: str) -> None:
+    manifest = {
+        "apiVersion": "polyfleet.dev/v1alpha1",
+        "kind": "Device",
+        "metadata": {"name": f"default.{device_id}"},
+        "spec": {"application": "default", "deviceId": device_id, "publicKeys": [key]},
+    }
+    kubectl("apply", "-f", "-", stdin=json.dumps(manifest))
+
+
+def test_another_key_for_a_known_device_is_approved_only_when_that_is_said(
+    polyfleet: RunCommand, kubectl: Kubectl
+) -> None:
+    old = make_key()
+    known_device(kubectl, "lamp", old)
+    name, new = ask(kubectl, "lamp")
+
+    refused = polyfleet("enroll", "approve", "lamp")
+
+    assert refused.exit_code == 1
+    assert approval(kubectl, name) is None
+    for text in (fingerprint(old)[:16], new[:16], "--replace-key"):
+        assert text in refused.stderr
+    assert polyfleet("enroll", "approve", "lamp", "--replace-key").exit_code == 0
+    assert approval(kubectl, name) == "Approved"
+
+
+def test_a_change_of_the_key_shows_in_the_list(polyfleet: RunCommand, kubectl: Kubectl) -> None:
+    name, _ = ask(kubectl, "lamp")
+    ask(kubectl, "other")
+    condition = {
+        "type": "KeyChange",
+        "status": "True",
+        "reason": "AnotherKey",
+        "message": "",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
+    patch = json.dumps({"status": {"conditions": [condition]}})
+    kubectl("patch", "enrollment", name, "--subresource=status", "--type=merge", f"--patch={patch}")
+
+    rows = polyfleet("enroll", "list").stdout.splitlines()
+
+    assert [row for row in rows if "another key" in row] == [row for row in rows if "lamp" in row]

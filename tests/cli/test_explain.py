@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from polyfleet.kube.store import Store
 from tests.cli.conftest import RunCommand
 from tests.facade_fixtures import FacadeServer, StartFacade
 
-FLEET = [
+FLEET: list[dict[str, Any]] = [
     {
         "kind": "Device",
         "metadata": {"name": "default.lamp", "labels": {"site": "berlin"}},
@@ -46,6 +48,30 @@ FLEET = [
 ]
 
 
+FLEET += [
+    {
+        "kind": "DeviceGroup",
+        "metadata": {"name": "default.canary"},
+        "spec": {
+            "application": "default",
+            "name": "canary",
+            "priority": 1,
+            "policy": "exact_match,v3",
+            "packages": ["lamp-v3"],
+        },
+    },
+    {
+        "kind": "Package",
+        "metadata": {"name": "lamp-v3"},
+        "spec": {
+            "application": "default",
+            "version": "v3",
+            "artifact": {"driver": "url", "url": "https://y.test", "sha256": "0" * 64, "size": 1},
+        },
+    },
+]
+
+
 @pytest.fixture
 def server(
     facade_server: FacadeServer, kubectl: Callable[..., str], monkeypatch: pytest.MonkeyPatch
@@ -54,10 +80,13 @@ def server(
     everything = {"kind": "List", "apiVersion": "v1", "items": items}
     applied = kubectl("apply", "-f", "-", "-o", "json", stdin=json.dumps(everything))
     cache = facade_server.facade.cache
-    for item, store in zip(
-        json.loads(applied)["items"], (cache.devices, cache.groups, cache.packages), strict=True
-    ):
-        meta = item["metadata"]
+    stores: dict[str, Store[Any]] = {
+        "Device": cache.devices,
+        "DeviceGroup": cache.groups,
+        "Package": cache.packages,
+    }
+    for item in json.loads(applied)["items"]:
+        meta, store = item["metadata"], stores[item["kind"]]
         arrived = store.wait_for_version(meta["name"], meta["resourceVersion"], 30)
         assert facade_server.call(arrived)
     monkeypatch.setenv("POLYFLEET_URL", facade_server.url)
@@ -131,3 +160,48 @@ def test_a_facade_that_does_not_answer_is_status_3(
 def test_an_address_that_is_none_is_a_wrong_use(polyfleet: RunCommand, url: str) -> None:
     done = polyfleet("explain", "lamp", "--url", url)
     assert done.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (("--hold",), "gets nothing: Held"),
+        (("--pin", "lamp-v3"), "gets v3 (lamp-v3): Pinned"),
+        (("--group", "canary"), "gets v3 (lamp-v3): PolicyVersion"),
+    ],
+)
+def test_a_group_a_pin_or_a_hold_can_be_tried_out(
+    server: FacadeServer, polyfleet: RunCommand, arguments: tuple[str, ...], answer: str
+) -> None:
+    done = polyfleet("explain", "lamp", *arguments)
+    assert done.exit_code == 0, done.output
+    assert answer in done.stdout
+    assert "what if" in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [("--group", "nosuch"), ("--pin", "nosuch")])
+def test_what_does_not_exist_cannot_be_tried_out(
+    server: FacadeServer, polyfleet: RunCommand, arguments: tuple[str, ...]
+) -> None:
+    done = polyfleet("explain", "lamp", *arguments)
+    assert done.exit_code == 1
+    assert "nosuch" in done.stderr
+
+
+def test_lines_are_whole_however_narrow_the_console(
+    server: FacadeServer, polyfleet: RunCommand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    done = polyfleet("explain", "lamp", "--version", "v0")
+    wanted = "lamp-v2 (v2): rdfm.software.version must be 'v1', is 'v0'"
+    assert any(line.endswith(wanted) for line in map(str.rstrip, done.stdout.splitlines()))
+
+
+def test_a_facade_without_news_is_told_to_make_no_offers(
+    start_facade: StartFacade, server: FacadeServer, polyfleet: RunCommand
+) -> None:
+    with start_facade(stale_after=1e-6) as stale:
+        done = polyfleet("explain", "lamp", "--url", stale.url)
+    assert done.exit_code == 0
+    assert "gets nothing now" in done.stdout
+    assert "no news" in done.stdout
