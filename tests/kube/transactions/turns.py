@@ -35,7 +35,10 @@ class Script:
 
 
 deaths = st.builds(Death, st.integers(0, 1), st.integers(1, 12), st.booleans())
-scripts = st.builds(Script, st.lists(st.integers(0, 1), max_size=24).map(tuple), st.none() | deaths)
+# Several requests in a row: the interesting orders are those in which one is far ahead.
+runs = st.lists(st.tuples(st.integers(0, 1), st.integers(1, 6)), max_size=6)
+orders = runs.map(lambda found: tuple(number for number, times in found for _ in range(times)))
+scripts = st.builds(Script, orders, st.none() | deaths)
 
 
 class Turns:
