@@ -26,6 +26,9 @@ PARTS = {
 }
 """What answers requests; a dialect that is switched off is not even imported."""
 
+DOCUMENTS = {"native": "/polyfleet/v1/openapi.json", "rdfm": "/api/v2/openapi.json"}
+"""Where the parts that have an OpenAPI document serve it."""
+
 log = structlog.get_logger("polyfleet.api")
 
 
@@ -66,7 +69,9 @@ class FacadeApplication:
             facade = await stack.enter_async_context(open_facade(self._settings, registry))
             registry.register(CacheMetrics(facade))
             dispatcher = Dispatcher(metrics)
-            operations = create_operations(facade, registry)
+            off = self._settings.dialects_off
+            documents = {name: path for name, path in DOCUMENTS.items() if name not in off}
+            operations = create_operations(facade, registry, documents)
             dispatcher.mount("operations", operations, OPERATIONS_PREFIXES)
             for name, part in _parts(self._settings):
                 application = part.create_dialect(facade)

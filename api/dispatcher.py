@@ -24,8 +24,9 @@ log = structlog.get_logger("polyfleet.api")
 class Dispatcher:
     """An ASGI application made of others, each owning some path prefixes.
 
-    A prefix has one to three segments and matches whole segments only. Several leading slashes
-    count as one: RDFM's clients send `//api/v1/…` and do not follow redirects.
+    A prefix has one to three segments and matches whole segments only; `/` is that path alone.
+    Several leading slashes count as one: RDFM's clients send `//api/v1/…` and do not follow
+    redirects.
     """
 
     def __init__(self, metrics: RequestMetrics) -> None:
@@ -37,7 +38,7 @@ class Dispatcher:
         """Give the prefixes to the application; each may have one owner only."""
         for prefix in prefixes:
             segments = prefix.strip("/").split("/")
-            if not all(segments) or len(segments) > _PREFIX_SEGMENTS:
+            if (prefix != "/" and not all(segments)) or len(segments) > _PREFIX_SEGMENTS:
                 raise ValueError(f"not a prefix of one to {_PREFIX_SEGMENTS} segments: {prefix!r}")
             key = "/" + "/".join(segments)
             if key in self._table:
@@ -121,7 +122,10 @@ def _given_id(scope: Scope) -> str | None:
 
 
 def _template(scope: Mapping[str, object]) -> str:
-    return str(getattr(scope.get("route"), "path", "unmatched"))
+    route = scope.get("route")
+    if route is None and "endpoint" in scope and not scope.get("path_params"):
+        return str(scope["path"])  # a route of fixed text, of which the framework tells no more
+    return str(getattr(route, "path", "unmatched"))
 
 
 async def _unknown(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001 - ASGI

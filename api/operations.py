@@ -1,9 +1,14 @@
-"""The routes that an installation is watched by: /healthz, /readyz and /metrics."""
+"""The routes that an installation is watched by, and / that says where everything is."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import orjson
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.applications import Starlette
@@ -13,11 +18,29 @@ from starlette.routing import Route
 
 from polyfleet.api.core.facade import Facade
 
-PREFIXES = ("/healthz", "/readyz", "/metrics")
+PREFIXES = ("/", "/healthz", "/readyz", "/metrics")
 
 
-def create_operations(facade: Facade, registry: CollectorRegistry) -> Starlette:
-    """Return the application that answers the probes and the metrics' scraper."""
+def create_operations(
+    facade: Facade, registry: CollectorRegistry, documents: Mapping[str, str]
+) -> Starlette:
+    """Return the application that answers the probes and the metrics' scraper.
+
+    `documents` are the paths of the OpenAPI documents, by dialect.
+    """
+    # When each counter began doubles the series and tells nobody anything.
+    disable_created_metrics()  # type: ignore[no-untyped-call]
+
+    async def home(_request: Request) -> Response:
+        return _json(
+            200,
+            {
+                "name": "polyfleet",
+                "openapi": dict(documents),
+                "probes": ["/healthz", "/readyz"],
+                "metrics": "/metrics",
+            },
+        )
 
     async def healthz(_request: Request) -> Response:
         return _json(200, {"status": "ok"})
@@ -32,6 +55,7 @@ def create_operations(facade: Facade, registry: CollectorRegistry) -> Starlette:
 
     return Starlette(
         routes=[
+            Route("/", home),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/metrics", metrics),  # not a coroutine: runs in a worker thread
@@ -51,7 +75,7 @@ def unready(facade: Facade) -> list[str]:
 
 
 class CacheMetrics(Collector):
-    """How many objects the cache holds, and whether this replica makes offers."""
+    """Whether this replica makes offers, who waits to be let in, and what waits to be written."""
 
     def __init__(self, facade: Facade) -> None:
         self._facade = facade
@@ -63,6 +87,17 @@ class CacheMetrics(Collector):
         )
         allowed.add_metric((), float(self._facade.offers_allowed()))
         yield allowed
+        waiting = GaugeMetricFamily(
+            "polyfleet_enrollments_waiting", "Devices that ask to be let in and have no answer."
+        )
+        enrollments = self._facade.cache.enrollments.values()
+        waiting.add_metric((), sum(item.spec.approval is None for item in enrollments))
+        yield waiting
+        pending = GaugeMetricFamily(
+            "polyfleet_reports_pending", "Devices whose reports wait in memory to be written."
+        )
+        pending.add_metric((), self._facade.reports.pending)
+        yield pending
 
 
 def _json(status: int, body: object) -> Response:

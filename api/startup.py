@@ -19,6 +19,7 @@ from polyfleet.api.core.identity.authenticator import Identity
 from polyfleet.api.core.identity.clock import Clock, wall_clock
 from polyfleet.api.core.identity.signing_keys import Purpose, SigningKeys
 from polyfleet.api.core.membership import MembershipWriter
+from polyfleet.api.core.metrics import DecisionMetrics
 from polyfleet.api.core.reports import ReportWriter
 from polyfleet.api.settings import Settings
 from polyfleet.fleet.instants import timestamp
@@ -79,6 +80,8 @@ async def open_facade(
         offers = CatalogueSource(cache)
         stack.callback(offers.close)
         links = _links(settings, keys, clock)
+        decisions = DecisionMetrics()
+        registry.register(decisions)
         facade = Facade(
             settings=settings,
             client=client,
@@ -102,6 +105,7 @@ async def open_facade(
             ),
             members=await stack.enter_async_context(MembershipWriter(writer, cache, clock=clock)),
             offers=offers,
+            decisions=decisions,
             clock=clock,
         )
         await stack.enter_async_context(_background(facade))

@@ -18,6 +18,21 @@ class Outcome:
         self.text = how
 
 
+class LeaseMetrics:
+    """Whether this replica is the active one."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._held = Gauge(
+            "polyfleet_lease_held",
+            "1 if this replica holds the Lease and works, 0 if it waits for it.",
+            registry=registry,
+        )
+
+    def watch(self, held: Callable[[], bool]) -> None:
+        """Have it read from the Lease."""
+        self._held.set_function(held)
+
+
 class QueueMetrics:
     """The metrics of the work queues."""
 

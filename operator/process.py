@@ -33,7 +33,7 @@ from polyfleet.operator.health import serve_health
 from polyfleet.operator.indexes import add_indexes
 from polyfleet.operator.leader import Leader
 from polyfleet.operator.limiter import Limiter
-from polyfleet.operator.metrics import QueueMetrics
+from polyfleet.operator.metrics import LeaseMetrics, QueueMetrics
 from polyfleet.operator.settings import Settings
 
 FIELD_MANAGER = "polyfleet-operator"
@@ -63,6 +63,7 @@ class Process:
     def __init__(self, settings: Settings, registry: CollectorRegistry = REGISTRY) -> None:
         self._settings = settings
         self._registry = registry
+        self._lease = LeaseMetrics(registry)
         self._stop = asyncio.Event()
         self._cache: Cache | None = None
         self._kopf: KopfThread | None = None
@@ -107,6 +108,7 @@ class Process:
         lease = Lease(
             client, LEASE, identity=settings.operator_identity, duration=settings.lease_duration
         )
+        self._lease.watch(lambda: lease.held)
         async with lease:
             if not await self._unless_stopped(lease.wait_held()):
                 return

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from polyfleet.api.core.catalogue import CatalogueSource
     from polyfleet.api.core.identity.authenticator import Identity
     from polyfleet.api.core.membership import MembershipWriter
+    from polyfleet.api.core.metrics import DecisionMetrics
     from polyfleet.api.core.reports import ReportWriter
     from polyfleet.api.settings import Settings
     from polyfleet.fleet.objects.device import Device
@@ -47,6 +48,7 @@ class Facade:
     reports: ReportWriter
     members: MembershipWriter
     offers: CatalogueSource
+    decisions: DecisionMetrics
     clock: Callable[[], datetime]
 
     def catalogue(self) -> Catalogue:

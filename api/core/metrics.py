@@ -59,6 +59,29 @@ class RequestMetrics(Collector):
         yield seconds
 
 
+class DecisionMetrics(Collector):
+    """Decisions that devices asked for, by dialect and by the reason of the answer."""
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[str, str], int] = {}
+
+    def count(self, dialect: str, reason: str) -> None:
+        """Count a decision; `reason` is one of a fixed set, never data of a device."""
+        key = (dialect, reason)
+        self._counts[key] = self._counts.get(key, 0) + 1
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield the counts in the library's form."""
+        decisions = CounterMetricFamily(
+            "polyfleet_decisions",
+            "Times that a device asked what it gets, by the reason of the answer.",
+            labels=("dialect", "reason"),
+        )
+        for labels, number in list(self._counts.items()):
+            decisions.add_metric(labels, number)
+        yield decisions
+
+
 def _cumulative(times: list[int]) -> list[tuple[str, float]]:
     total = 0
     buckets: list[tuple[str, float]] = []

@@ -116,7 +116,14 @@ def test_a_prefix_has_one_owner() -> None:
         build().mount("other", saying("other"), ("/api/v2/",))
 
 
-@pytest.mark.parametrize("prefix", ["/", "", "/a/b/c/d", "/a//b"])
+async def test_the_root_is_a_path_of_its_own_and_no_prefix() -> None:
+    dispatcher = build()
+    dispatcher.mount("home", saying("home"), ("/",))
+    assert (await ask(dispatcher, "/")).body.startswith(b"home")
+    assert (await ask(dispatcher, "/nothing")).status == 404
+
+
+@pytest.mark.parametrize("prefix", ["", "/a/b/c/d", "/a//b"])
 def test_a_prefix_has_one_to_three_segments(prefix: str) -> None:
     with pytest.raises(ValueError, match="one to 3 segments"):
         build().mount("other", saying("other"), (prefix,))

@@ -81,6 +81,31 @@ def test_metrics_count_requests_and_name_no_device(
     assert any("cache" in name and family.samples for name, family in families.items())
     assert families["polyfleet_offers_allowed"].samples[0].value == 1
     assert "secret-device-7" not in text
+    assert "_created" not in text
+
+
+def test_what_waits_and_what_was_decided_is_counted(
+    facade_server: FacadeServer, admin: httpx.Client
+) -> None:
+    facade_server.facade.decisions.count("rdfm", "UpToDate")
+    families = {
+        family.name: family for family in text_string_to_metric_families(admin.get("/metrics").text)
+    }
+    assert families["polyfleet_decisions"].samples[0].labels == {
+        "dialect": "rdfm",
+        "reason": "UpToDate",
+    }
+    assert families["polyfleet_enrollments_waiting"].samples[0].value == 0
+    assert families["polyfleet_reports_pending"].samples[0].value == 0
+
+
+def test_the_root_names_the_openapi_documents_and_they_are_counted(admin: httpx.Client) -> None:
+    documents = admin.get("/").json()["openapi"]
+    assert documents
+    for path in documents.values():
+        assert admin.get(path).json()["openapi"]
+    text = admin.get("/metrics").text
+    assert all(f'route="{path}"' in text for path in documents.values())
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
