@@ -55,11 +55,14 @@ class UpdateRoutes:
     def _decide(self, device: Device, told: metadata.Flat) -> Package | None:
         facade = self._facade
         if not facade.offers_allowed():
+            facade.decisions.count("rdfm", "Stale")
             return None
         catalogue = facade.catalogue()
         texts = {key: value for key, value in told.items() if isinstance(value, str)}
         facts = reported_facts(device, catalogue.groups_of(device), texts)
-        package = resolve(facts, catalogue, facade.clock()).package
+        decision = resolve(facts, catalogue, facade.clock())
+        facade.decisions.count("rdfm", decision.reason)
+        package = decision.package
         # A package that kubectl made has no number yet until the operator has seen it.
         return package if package is not None and package.metadata.serial is not None else None
 
