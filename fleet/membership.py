@@ -211,7 +211,7 @@ def joined_at(device: Device, group: DeviceGroup) -> int | None:
 
 def group_order(group: DeviceGroup) -> tuple[int, bool, int, str]:
     """Sort key that puts the active group first: lowest priority number, then lowest serial."""
-    serial = group.metadata.serial
+    serial = group.serial
     return (group.spec.priority, serial is None, serial or 0, group.metadata.name)
 
 

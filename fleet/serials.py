@@ -12,7 +12,12 @@ class _Created(Protocol):
 
 
 class Numbered(Protocol):
-    """An object that carries a serial: a device, a group, a package or a user."""
+    """An object that has a serial: a device, a group, a package or a user."""
+
+    @property
+    def serial(self) -> int | None:
+        """The serial: as the status remembers it, else as the label says."""
+        ...
 
     @property
     def metadata(self) -> ObjectMeta:
@@ -45,7 +50,7 @@ def renumbered(objects: Iterable[Object]) -> list[Object]:
     owners: set[int] = set()
     losers: list[Object] = []
     for item in sorted(objects, key=_age):
-        serial = item.metadata.serial
+        serial = item.serial
         if serial is None:
             continue
         if serial in owners:

@@ -143,7 +143,7 @@ async def _refuse_doubles(writer: Writer, group: DeviceGroup, now: datetime) -> 
         if device.metadata.terminating or not is_member(device, group):
             continue
         if any(_is_or_may_be_in(device, rival) for rival in rivals):
-            serial = device.metadata.serial
+            serial = device.serial
             raise Refused(f"the device {serial} is in another group of that priority")
 
 

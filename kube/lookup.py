@@ -57,7 +57,7 @@ class Lookup(Generic[Object]):
     def by_serial(self, serial: int) -> Object | None:
         """Return the oldest object with that serial."""
         found = self._serial_index().first_from(None, (serial,))
-        return found if found is not None and found.metadata.serial == serial else None
+        return found if found is not None and _serial(found) == serial else None
 
     def in_serial_order(self) -> Sequence[Object]:
         """Return a live view of the objects that have a serial, lowest first."""
@@ -134,11 +134,16 @@ def _label(item: Object, key: str) -> tuple[str, ...]:
     return () if value is None else (value,)
 
 
+def _serial(item: Object) -> int | None:
+    found: int | None = getattr(item, "serial", None)  # not every kind has one
+    return found
+
+
 def _has_serial(item: Object) -> tuple[None, ...]:
-    return () if item.metadata.serial is None else (None,)
+    return () if _serial(item) is None else (None,)
 
 
 def _serial_order(item: Object) -> tuple[int | None, str, str, str]:
     # A serial that was claimed twice belongs to the older object: it comes first.
     metadata = item.metadata
-    return (metadata.serial, metadata.creation_timestamp, item.spec.created_at, metadata.uid)
+    return (_serial(item), metadata.creation_timestamp, item.spec.created_at, metadata.uid)

@@ -95,7 +95,7 @@ class SerialAllocator:
     async def _highest_seen(self, kind: Kind[Any], counter: int | None) -> int:
         if self._cache is not None and kind in self._cache and self._cache.store(kind).synced:
             known = reversed(self._cache.store(kind).in_serial_order())
-            return next((n for item in known if (n := _usable(item.metadata.serial))), 0)
+            return next((n for item in known if (n := _usable(item.serial))), 0)
         if counter is not None:
             return 0
         # Without a cache, only a lost counter is worth reading all objects for.
@@ -106,7 +106,7 @@ class SerialAllocator:
 
 
 def _serials(items: Iterable[Any]) -> list[int]:
-    return [0, *(_usable(item.metadata.serial) for item in items)]
+    return [0, *(_usable(item.serial) for item in items)]
 
 
 def _usable(serial: int | None) -> int:

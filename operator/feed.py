@@ -233,7 +233,7 @@ class Feed:
         self._add(Key(APPLICATION_KEY, application))
 
     def _same_serial(self, controller: str, store: Store[Any], item: Numbered) -> None:
-        serial = item.metadata.serial
+        serial = item.serial
         names = store.names(SERIAL, serial) if serial is not None else ()
         if len(names) > 1:
             for name in names:
@@ -248,6 +248,7 @@ def _device_matters(old: Device, new: Device) -> bool:
         or old.spec != new.spec
         or old.status.conditions != new.status.conditions
         or old.status.reported != new.status.reported
+        or old.status.serial != new.status.serial
     )
 
 
@@ -265,4 +266,4 @@ def _membership_rules(group: DeviceGroup | None) -> tuple[Any, ...] | None:
     """Return what decides who is in the group and whether it is active."""
     if group is None or group.metadata.terminating:
         return None
-    return (group.metadata.uid, group.metadata.serial, group.spec.priority, group.spec.selector)
+    return (group.metadata.uid, group.serial, group.spec.priority, group.spec.selector)

@@ -134,4 +134,4 @@ def _user_name(user: User) -> tuple[str]:
 
 
 def _serial(item: Numbered) -> tuple[int, ...]:
-    return () if item.metadata.serial is None else (item.metadata.serial,)
+    return () if item.serial is None else (item.serial,)

@@ -58,15 +58,15 @@ class CatalogueSource:
 def _relevant(item: AnyObject) -> Hashable:
     """Return what decisions read of an object: not counts, which change all the time."""
     metadata = item.metadata
-    common = (metadata.uid, metadata.generation, metadata.deletion_timestamp, metadata.serial)
+    common = (metadata.uid, metadata.generation, metadata.deletion_timestamp)
     match item:
         case DeviceGroup():
-            return (*common, item.status.changes)
+            return (*common, item.serial, item.status.changes)
         case Rollout():
             return (*common, item.status.plan, item.status.seed, item.status.steps)
         case Application():
             return (*common, item.present, item.status.members)
         case Package():
-            return (*common, is_missing(item))
+            return (*common, item.serial, is_missing(item))
         case _:
             return common

@@ -59,3 +59,9 @@ class Device(View, frozen=True, kw_only=True):
     metadata: ObjectMeta
     spec: DeviceSpec
     status: DeviceStatus = DeviceStatus()
+
+    @property
+    def serial(self) -> int | None:
+        """The small integer by which RDFM knows it: labels may be changed by hand, status not."""
+        known = self.status.serial
+        return self.metadata.serial if known is None else known

@@ -61,3 +61,9 @@ class DeviceGroup(View, frozen=True, kw_only=True):
     metadata: ObjectMeta
     spec: DeviceGroupSpec
     status: DeviceGroupStatus = DeviceGroupStatus()
+
+    @property
+    def serial(self) -> int | None:
+        """The small integer by which RDFM knows it: labels may be changed by hand, status not."""
+        known = self.status.serial
+        return self.metadata.serial if known is None else known

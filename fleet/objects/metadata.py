@@ -1,5 +1,7 @@
 """What every custom resource carries beside its spec and status."""
 
+import re
+
 import msgspec
 
 GROUP = "polyfleet.dev"
@@ -11,6 +13,9 @@ JOINED_LABEL_PREFIX = f"joined.{GROUP}/"
 ATTRIBUTE_LABEL_PREFIX = f"attr.{GROUP}/"
 DELETING_ANNOTATION = f"{GROUP}/deleting"
 FINALIZER = f"{GROUP}/operator"
+
+# Short enough for every JSON reader to hold it exactly.
+_SERIAL = re.compile(r"[1-9][0-9]{0,14}")
 
 
 class View(msgspec.Struct, frozen=True, gc=False, rename="camel", kw_only=True):
@@ -46,9 +51,9 @@ class ObjectMeta(View, frozen=True, kw_only=True):
 
     @property
     def serial(self) -> int | None:
-        """The small integer by which RDFM knows the object; None until it is adopted."""
+        """What the label says; a text that is no serial, or none as we write them, is nothing."""
         text = self.labels.get(SERIAL_LABEL, "")
-        return int(text) if text.isascii() and text.isdigit() else None
+        return int(text) if _SERIAL.fullmatch(text) else None
 
 
 class Condition(View, frozen=True, kw_only=True):

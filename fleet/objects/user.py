@@ -30,6 +30,12 @@ class User(View, frozen=True, kw_only=True):
     spec: UserSpec
     status: UserStatus = UserStatus()
 
+    @property
+    def serial(self) -> int | None:
+        """The small integer by which RDFM knows it: labels may be changed by hand, status not."""
+        known = self.status.serial
+        return self.metadata.serial if known is None else known
+
 
 class AccessTokenSpec(View, frozen=True, kw_only=True):
     """A token by the hash of its text. `scopes` absent means all that the user has."""

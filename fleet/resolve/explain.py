@@ -36,7 +36,7 @@ def groups(facts: DeviceFacts, active: DeviceGroup | None, trace: Trace) -> None
         data: dict[str, Any] = {
             "group": group.metadata.name,
             "priority": group.spec.priority,
-            "serial": group.metadata.serial,
+            "serial": group.serial,
         }
         title = f"group {group.spec.name!r} (priority {group.spec.priority})"
         if group is active:
@@ -157,7 +157,7 @@ def _nearest(plan: Plan, facts: DeviceFacts, trace: Trace) -> None:
 def _package(node: Node) -> dict[str, Any]:
     return {
         "package": node.name,
-        "serial": node.package.metadata.serial,
+        "serial": node.package.serial,
         "packageVersion": node.version,
     }
 

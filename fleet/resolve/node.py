@@ -57,7 +57,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
 def node_of(package: Package) -> Node:
     """Read a package into a node."""
-    serial = package.metadata.serial
+    serial = package.serial
     return Node(
         package=package,
         version=package.spec.version,

@@ -54,6 +54,9 @@ async def reconcile(context: Context, name: str) -> float | None:
         await context.limiter.acquire()
         device = await context.write(DEVICES, device, metadata=metadata)
     status = _condition_patch(cache, device, now)
+    if serial is not None and device.status.serial not in {None, serial}:
+        # Otherwise the status would still claim the one that belongs to an older device.
+        status = {"status": {**(status or {}).get("status", {}), "serial": serial}}
     if status is not None:
         await context.limiter.acquire()
         await context.write(DEVICES, device, status=status)

@@ -17,11 +17,8 @@ NumberedObject = TypeVar("NumberedObject", Device, DeviceGroup, Package, User)
 
 def needed(store: Store[NumberedObject], item: NumberedObject) -> SerialNeed:
     """Say what is to happen about the object's serial."""
-    remembered = item.status.serial
-    carried = item.metadata.serial
-    claimants = store.find(SERIAL, carried) if carried is not None else ()
-    free = remembered is not None and not store.names(SERIAL, remembered)
-    return serial_need(item, remembered, claimants, free=free)
+    serial = item.serial
+    return serial_need(item, store.find(SERIAL, serial) if serial is not None else ())
 
 
 async def new_serial(

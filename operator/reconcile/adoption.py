@@ -17,18 +17,16 @@ class SerialNeed(Enum):
     DRAW = "draw"
 
 
-def serial_need(
-    item: Numbered, remembered: int | None, claimants: Iterable[Numbered], *, free: bool
-) -> SerialNeed:
-    """Decide about an object's serial.
+def serial_need(item: Numbered, claimants: Iterable[Numbered]) -> SerialNeed:
+    """Decide about an object's serial; `claimants` are the objects that have the same one.
 
-    `claimants` are the objects that carry the same one; `remembered` is what the status says, and
-    `free` whether nobody carries that.
+    A label that says anything else than the status was changed by hand, and is put back.
     """
-    if item.metadata.serial is None:
-        return SerialNeed.RESTORE if remembered is not None and free else SerialNeed.DRAW
     losers = {loser.metadata.uid for loser in renumbered(claimants)}
-    return SerialNeed.DRAW if item.metadata.uid in losers else SerialNeed.KEEP
+    if item.serial is None or item.metadata.uid in losers:
+        return SerialNeed.DRAW
+    same = item.metadata.labels.get(SERIAL_LABEL) == str(item.serial)
+    return SerialNeed.KEEP if same else SerialNeed.RESTORE
 
 
 def label_changes(metadata: ObjectMeta, wanted: Mapping[str, str | None]) -> dict[str, str | None]:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from polyfleet.fleet.membership import parse_value
 
 
@@ -62,6 +64,31 @@ def test_chosen_attributes_are_mirrored_as_labels(fleet: Any, unique: str) -> No
     )
     fleet.patch("Device", unique, spec={"attributes": []})
     fleet.comes_to("Device", unique, lambda item: "attr.polyfleet.dev/ring" not in labels(item))
+
+
+@pytest.mark.parametrize("text", ["12", "0012", "9223372036854775807", "x"])
+def test_a_serial_changed_by_hand_is_put_back(fleet: Any, unique: str, text: str) -> None:
+    fleet.create("DeviceGroup", unique)
+    group = fleet.comes_to("DeviceGroup", unique, lambda item: "serial" in item.get("status", {}))
+    right = group["status"]["serial"]
+    fleet.patch("DeviceGroup", unique, metadata={"labels": {"polyfleet.dev/serial": text}})
+    fleet.comes_to(
+        "DeviceGroup", unique, lambda item: labels(item)["polyfleet.dev/serial"] == str(right)
+    )
+    assert fleet.get("DeviceGroup", unique)["status"]["serial"] == right
+
+
+def test_a_device_whose_remembered_serial_belongs_to_another_gets_a_new_one(
+    fleet: Any, unique: str
+) -> None:
+    fleet.create("Device", f"{unique}a")
+    taken = int(labels(fleet.adopted("Device", f"{unique}a"))["polyfleet.dev/serial"])
+    fleet.create("Device", f"{unique}b", createdAt="2040-01-01T00:00:00.000000Z")
+    fleet.adopted("Device", f"{unique}b")
+    fleet.set_status("Device", f"{unique}b", serial=taken)
+    device = fleet.comes_to("Device", f"{unique}b", lambda item: item["status"]["serial"] != taken)
+    assert labels(device)["polyfleet.dev/serial"] == str(device["status"]["serial"])
+    assert labels(fleet.get("Device", f"{unique}a"))["polyfleet.dev/serial"] == str(taken)
 
 
 def test_a_group_label_set_by_hand_becomes_a_membership(fleet: Any, unique: str) -> None:

@@ -77,27 +77,34 @@ def test_long_lists_of_names_are_cut() -> None:
 
 
 @pytest.mark.parametrize(
-    ("labels", "remembered", "free", "need"),
+    ("labels", "remembered", "need"),
     [
-        ({}, None, True, SerialNeed.DRAW),
-        ({}, 7, True, SerialNeed.RESTORE),
-        ({}, 7, False, SerialNeed.DRAW),
-        (serial(7), 7, False, SerialNeed.KEEP),
-        (serial("x"), None, False, SerialNeed.DRAW),
+        ({}, None, SerialNeed.DRAW),
+        ({}, 7, SerialNeed.RESTORE),
+        (serial(7), 7, SerialNeed.KEEP),
+        (serial(7), None, SerialNeed.KEEP),
+        (serial(8), 7, SerialNeed.RESTORE),
+        (serial("007"), 7, SerialNeed.RESTORE),
+        (serial("9223372036854775807"), 7, SerialNeed.RESTORE),
+        (serial("x"), None, SerialNeed.DRAW),
+        (serial("007"), None, SerialNeed.DRAW),
+        (serial("9223372036854775807"), None, SerialNeed.DRAW),
     ],
 )
 def test_a_serial_is_kept_restored_or_drawn(
-    make: Any, labels: dict[str, Any], remembered: int | None, free: bool, need: SerialNeed
+    make: Any, labels: dict[str, Any], remembered: int | None, need: SerialNeed
 ) -> None:
-    device = make("Device", "d", metadata=labels)
-    assert serial_need(device, remembered, [device], free=free) is need
+    status = {} if remembered is None else {"serial": remembered}
+    device = make("Device", "d", metadata=labels, status=status)
+    assert serial_need(device, [device]) is need
+    assert device.serial == (remembered or (7 if need is SerialNeed.KEEP else None))
 
 
 def test_of_two_claimants_the_younger_draws_again(make: Any) -> None:
     old = make("Device", "old", metadata=serial(7) | OLD)
     young = make("Device", "young", metadata=serial(7))
-    assert serial_need(young, 7, [young, old], free=False) is SerialNeed.DRAW
-    assert serial_need(old, 7, [young, old], free=False) is SerialNeed.KEEP
+    assert serial_need(young, [young, old]) is SerialNeed.DRAW
+    assert serial_need(old, [young, old]) is SerialNeed.KEEP
 
 
 def test_the_time_that_the_server_sets_decides_who_is_older(make: Any) -> None:

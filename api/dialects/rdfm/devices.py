@@ -56,7 +56,7 @@ class DeviceDocuments:
         groups = [
             serial
             for group in catalogue.groups_of(device)
-            if (serial := group.metadata.serial) is not None
+            if (serial := group.serial) is not None
         ]
         if self._v2:
             document |= {"groups": groups, "connected": tag[2]}

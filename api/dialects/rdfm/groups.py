@@ -206,7 +206,7 @@ class GroupRoutes:
         for device in await self._members(group):
             if any(is_in(device, rival) for rival in rivals):
                 raise Conflict(
-                    f"the device {device.metadata.serial} is in another group of that priority"
+                    f"the device {device.serial} is in another group of that priority"
                 )
 
     def _devices(
@@ -245,7 +245,7 @@ class GroupRoutes:
 
     async def _member_serials(self, group: DeviceGroup) -> Sequence[int]:
         members = await self._members(group)
-        return [serial for item in members if (serial := item.metadata.serial) is not None]
+        return [serial for item in members if (serial := item.serial) is not None]
 
     async def _members(self, group: DeviceGroup) -> Sequence[Device]:
         likely = candidates(self._facade.cache.devices, group)
@@ -261,10 +261,10 @@ class GroupRoutes:
         store = self._facade.cache.packages
         packages = (store.get(name) for name in group.spec.packages)
         return [
-            item.metadata.serial
+            item.serial
             for item in packages
             if item is not None
-            and item.metadata.serial is not None
+            and item.serial is not None
             and item.spec.application == group.spec.application
             and not item.metadata.terminating
         ]

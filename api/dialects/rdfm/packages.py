@@ -58,7 +58,7 @@ class PackageRoutes:
         """Tell where the package's file can be fetched."""
         package = await self._find(request, Right.READ)
         url = await download_link(self._facade, request, package)
-        body = encode({"id": package.metadata.serial, "download_url": url})
+        body = encode({"id": package.serial, "download_url": url})
         return Response(body, media_type="application/json")
 
     async def upload(self, request: Request) -> Response:
@@ -89,7 +89,7 @@ class PackageRoutes:
         """Delete a package that no group has."""
         package = await self._find(request, Right.WRITE)
         users = [
-            group.metadata.serial
+            group.serial
             for group in self._facade.cache.groups.values()
             if package.metadata.name in group.spec.packages
             and group.spec.application == package.spec.application

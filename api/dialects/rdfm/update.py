@@ -64,7 +64,7 @@ class UpdateRoutes:
         facade.decisions.count("rdfm", decision.reason)
         package = decision.package
         # A package that kubectl made has no number yet until the operator has seen it.
-        return package if package is not None and package.metadata.serial is not None else None
+        return package if package is not None and package.serial is not None else None
 
     async def _offer(self, request: Request, package: Package) -> bytes:
         """Return the encoded offer; its link is signed once a while, not once a device."""
@@ -77,7 +77,7 @@ class UpdateRoutes:
         artifact = package.spec.artifact
         offer = encode(
             {
-                "id": package.metadata.serial,
+                "id": package.serial,
                 "created": greenwich(birth(package.metadata, package.spec.created_at)),
                 "sha256": artifact.sha256 if artifact else "",
                 "uri": uri,

@@ -23,7 +23,7 @@ def document(device: Device, *, name: str, last_access: datetime | None) -> dict
     """Return what API v1 and v2 show alike; `name` is the id in the one flat space of ids."""
     keys = device.spec.public_keys
     return {
-        "id": device.metadata.serial,
+        "id": device.serial,
         "name": name,
         "mac_address": name,
         "capabilities": device.status.capabilities or _FRESH_CAPABILITIES,

@@ -17,7 +17,7 @@ def document(
     """Return a group with the exact keys that RDFM's clients accept; `priority` only in API v2."""
     spec = group.spec
     found = {
-        "id": group.metadata.serial,
+        "id": group.serial,
         "created": unzoned(birth(group.metadata, spec.created_at)),
         "devices": sorted(devices),
         "packages": list(packages),

@@ -70,7 +70,7 @@ def document(package: Package) -> dict[str, Any]:
     """Return a package with exactly the keys that RDFM's clients accept."""
     artifact = package.spec.artifact
     return {
-        "id": package.metadata.serial,
+        "id": package.serial,
         "created": unzoned(birth(package.metadata, package.spec.created_at)),
         "sha256": artifact.sha256 if artifact else "",
         "driver": artifact.driver if artifact else "none",
