@@ -15,6 +15,8 @@ from polyfleet.fleet.membership import (
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.group import DeviceGroup
 from polyfleet.fleet.objects.kinds import GROUPS
+from polyfleet.fleet.objects.metadata import GROUP_LABEL_PREFIX, JOINED_LABEL_PREFIX
+from polyfleet.fleet.selectors import matches
 from polyfleet.kube.cache import Cache
 from polyfleet.kube.errors import NotFound
 from polyfleet.kube.membership_tidy import abort_expired
@@ -69,6 +71,39 @@ class Rules:
             if refusal is not None:
                 return refusal
         return None
+
+    async def no_move(self, device: Device) -> str | None:
+        """Return why the device may not be left in the group alone; None if it may."""
+        if device.metadata.terminating:
+            return f"{title(device)} is being deleted"
+        if device.spec.application != self.group.spec.application:
+            return f"{title(device)} belongs to another application"
+        for name, membership in memberships_of(device).items():
+            other = await self._group(name, membership) if membership.change else None
+            if other is not None and self._is_open(other, membership):
+                other = await self._without_expired(other)
+                if other is not None and self._is_open(other, membership):
+                    return f"{title(device)} is being moved by another change"
+        for other in self._selecting:
+            if self._holds_first(other, device):
+                return f"{title(device)} is in {_named(other)} by the group's selector"
+        return None
+
+    def _holds_first(self, other: DeviceGroup, device: Device) -> bool:
+        """Say whether the other group's selector holds the device, and counts before this group."""
+        selector = other.spec.selector
+        own = {
+            key: value
+            for key, value in device.metadata.labels.items()
+            if not key.startswith((GROUP_LABEL_PREFIX, JOINED_LABEL_PREFIX))
+        }
+        return (
+            selector is not None
+            and other.metadata.uid != self.group.metadata.uid
+            and other.spec.priority <= self.group.spec.priority
+            and not other.metadata.terminating
+            and matches(selector, own)
+        )
 
     async def _no_joining(self, device: Device) -> str | None:
         return await self._rivalry(device)

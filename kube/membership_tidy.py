@@ -1,6 +1,6 @@
 """After a change of members: marks become plain labels or go, and the group's entry goes last."""
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,6 +19,7 @@ from polyfleet.fleet.objects.kinds import DEVICES, GROUPS
 from polyfleet.kube.cache import Cache
 from polyfleet.kube.errors import NotFound
 from polyfleet.kube.parallel import for_each
+from polyfleet.kube.store import Store
 from polyfleet.kube.writer import Writer
 
 # Readers may hear of a group before they hear of its devices: a committed change stays readable
@@ -38,10 +39,10 @@ async def tidy(writer: Writer, cache: Cache, group: DeviceGroup, now: datetime) 
     how many seconds to call it again; None if nothing is left to do. Changes that are still open
     are left alone (`abort_expired` ends them). Raises ApiError.
     """
-    cache.devices.add_index(_MARKS, _marked_groups)
     name = group.metadata.name
     marks = {
-        device.metadata.name: marks_of(device)[name] for device in cache.devices.find(_MARKS, name)
+        device.metadata.name: marks_of(device)[name]
+        for device in marked_devices(cache.devices, name)
     }
     if not marks and not group.status.changes:
         return None
@@ -58,6 +59,12 @@ async def tidy(writer: Writer, cache: Cache, group: DeviceGroup, now: datetime) 
 
     await for_each(ended, settle_mark)
     return await _tidy_entries(writer, cache, group, {m.change for m in ended.values()}, now)
+
+
+def marked_devices(devices: Store[Device], group_name: str) -> Sequence[Device]:
+    """Return the devices that bear a mark of the group of that object name."""
+    devices.add_index(_MARKS, _marked_groups)
+    return devices.find(_MARKS, group_name)
 
 
 async def abort_expired(writer: Writer, group: DeviceGroup, now: datetime) -> bool:
