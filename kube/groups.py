@@ -31,6 +31,7 @@ async def ensure_group(
     writer: Writer,
     cache: Cache,
     serials: SerialAllocator,
+    *,
     application: str,
     name: str,
     now: datetime,

@@ -14,6 +14,7 @@ from polyfleet.fleet.objects.group import DeviceGroup
 from polyfleet.kube.cache import Cache
 from polyfleet.kube.errors import ApiError
 from polyfleet.kube.membership import change_members, tidy
+from polyfleet.kube.membership_move import move_to_group
 from polyfleet.kube.writer import Writer
 
 _OPERATOR_FIRST_SECONDS = 10.0
@@ -62,6 +63,10 @@ class MembershipWriter:
             due = asyncio.get_running_loop().time() + _OPERATOR_FIRST_SECONDS
             self._due.setdefault(group.metadata.name, due)
             self._wake.set()
+
+    async def move(self, group: DeviceGroup, device: Device) -> bool:
+        """Leave the device in the group alone; as `kube.membership_move.move_to_group`."""
+        return await move_to_group(self._writer, self._cache, group, device, self._clock())
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()

@@ -1,7 +1,7 @@
 """Leaving a device in one group alone, against a real API server."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -177,7 +177,7 @@ async def test_a_write_whose_answer_is_lost_is_found_done(
     device, home = await facade.make_device(), await facade.make_group()
     patch, lost = facade.writer.patch, 0
 
-    async def forgetful(*arguments: Any, **options: Mapping[str, Any]) -> Any:
+    async def forgetful(*arguments: Any, **options: Any) -> Any:
         nonlocal lost
         answer = await patch(*arguments, **options)
         if not lost:
@@ -194,7 +194,14 @@ async def test_a_write_whose_answer_is_lost_is_found_done(
 async def test_a_group_is_made_once_however_many_ask(facade: Side, other_facade: Side) -> None:
     made = await asyncio.gather(
         *(
-            ensure_group(side.writer, side.cache, side.serials, "default", "Ring 1", NOW)
+            ensure_group(
+                side.writer,
+                side.cache,
+                side.serials,
+                application="default",
+                name="Ring 1",
+                now=NOW,
+            )
             for side in (facade, other_facade) * 3
         )
     )
@@ -206,6 +213,11 @@ async def test_a_group_is_made_once_however_many_ask(facade: Side, other_facade:
 async def test_a_group_that_kubectl_named_otherwise_is_found_by_its_own_name(facade: Side) -> None:
     made = await facade.make_group(name="canary")
     found = await ensure_group(
-        facade.writer, facade.cache, facade.serials, "default", "canary", NOW
+        facade.writer,
+        facade.cache,
+        facade.serials,
+        application="default",
+        name="canary",
+        now=NOW,
     )
     assert found.metadata.uid == made.metadata.uid

@@ -1,0 +1,150 @@
+"""Which route answers a request, and what its documentation says."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from polyfleet.api.dialects.inventory.errors import DEVICE, LOGIN, MANAGEMENT
+from polyfleet.api.dialects.inventory.schemas import ErrorBody
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+_SCHEMES = {MANAGEMENT: "ManagementToken", DEVICE: "DeviceToken", LOGIN: "Password"}
+_DESCRIPTIONS = {
+    200: "Successful response",
+    201: "The device was created",
+    204: "Done",
+    400: "The request is malformed",
+    401: "No authorization was given, or it has expired",
+    403: "The authorization does not give sufficient access",
+    404: "There is no such device or group",
+    409: "The request does not fit the present state",
+    429: "The device reports too often",
+}
+_FIRST_ERROR = 400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A route; `challenge` is what a caller without a credential is asked for.
+
+    Path parameters are single segments, `{id}` and `{name}`.
+    """
+
+    method: str
+    path: str
+    endpoint: Endpoint
+    summary: str
+    challenge: str = MANAGEMENT
+    body: Any = None
+    reply: Any = None
+    status: int = 200
+    statuses: tuple[int, ...] = ()
+    query: tuple[str, ...] = ()
+
+
+class Found(NamedTuple):
+    """The routes of a path by method, its template for the metrics, and its parameters."""
+
+    methods: Mapping[str, Route]
+    template: object
+    parameters: dict[str, str]
+
+
+@dataclass(slots=True)
+class _Node:
+    children: "dict[str, _Node]" = field(default_factory=dict)
+    parameter: "tuple[str, _Node] | None" = None
+    methods: dict[str, Route] = field(default_factory=dict)
+    template: object = None
+
+
+class RouteTable:
+    """Finds routes by the encoded segments of a path, so that an id may hold a slash."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._root = _Node()
+        for route in routes:
+            node = self._root
+            for segment in route.path.split("/"):
+                if segment.startswith("{"):
+                    if node.parameter is None:
+                        node.parameter = (segment[1:-1], _Node())
+                    node = node.parameter[1]
+                else:
+                    node = node.children.setdefault(segment, _Node())
+            node.methods[route.method] = route
+            node.template = SimpleNamespace(path=route.path)
+
+    def find(self, segments: list[str]) -> Found | None:
+        """Return the routes of a path; None if it has none."""
+        node = self._root
+        parameters: dict[str, str] = {}
+        for segment in segments:
+            child = node.children.get(segment)
+            if child is None:
+                if node.parameter is None or not segment:
+                    return None
+                name, child = node.parameter
+                parameters[name] = segment
+            node = child
+        return Found(node.methods, node.template, parameters) if node.methods else None
+
+
+def describe(application: FastAPI, route: Route) -> None:
+    """Add the route to the OpenAPI document."""
+    models: dict[int | str, dict[str, Any]] = {
+        status: {"description": _DESCRIPTIONS[status]}
+        | ({"model": ErrorBody} if status >= _FIRST_ERROR else {})
+        for status in (route.status, *route.statuses)
+    }
+    if route.reply is not None:
+        models[route.status]["model"] = route.reply
+    application.add_api_route(
+        route.path,
+        route.endpoint,
+        methods=[route.method],
+        summary=route.summary,
+        name=f"{route.method.lower()} {route.path}",
+        status_code=route.status,
+        response_class=Response,
+        response_model=None,
+        responses=models,
+        openapi_extra=_extra(route),
+    )
+
+
+def _extra(route: Route) -> dict[str, Any]:
+    text = {"type": "string"}
+    in_path = [
+        {"name": segment[1:-1], "in": "path", "required": True, "schema": text}
+        for segment in route.path.split("/")
+        if segment.startswith("{")
+    ]
+    in_query = [
+        {"name": name, "in": "query", "required": False, "schema": text} for name in route.query
+    ]
+    extra: dict[str, Any] = {
+        "security": [{_SCHEMES[route.challenge]: []}],
+        "parameters": [*in_path, *in_query],
+    }
+    if route.body is not None:
+        extra["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": _schema(route.body)}},
+        }
+    return extra
+
+
+def _schema(body: Any) -> dict[str, Any]:
+    if isinstance(body, type) and issubclass(body, BaseModel):
+        return body.model_json_schema()
+    [item] = body.__args__
+    items = {"type": "string"} if item is str else item.model_json_schema()
+    return {"type": "array", "items": items}
