@@ -22,7 +22,7 @@ from polyfleet.kube.membership_tidy import marked_devices
 
 MOST_FIELDS = 24
 MOST_VIEWS = 256
-MOST_ENTRIES = 1_000_000
+MOST_ENTRIES = 600_000
 """Devices in all views together, but for the view used last."""
 _AT_ONCE = 200
 """Devices read before other requests get their turn."""

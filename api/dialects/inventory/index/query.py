@@ -58,7 +58,7 @@ class Query(NamedTuple):
         return {part.field for part in self.conditions} | {part.field for part in self.order}
 
 
-def test_of(condition: Condition) -> Test:
+def predicate(condition: Condition) -> Test:
     """Return the function that says whether a device's value (None: it has none) fits."""
     match condition.operator:
         case "in":

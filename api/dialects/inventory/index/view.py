@@ -7,7 +7,7 @@ from typing import Any
 from sortedcontainers import SortedList
 
 from polyfleet.api.dialects.inventory.index.field import Field
-from polyfleet.api.dialects.inventory.index.query import FieldName, Query, Value, test_of
+from polyfleet.api.dialects.inventory.index.query import FieldName, Query, Value, predicate
 
 Entry = Any
 """A device key, or with a sort order a tuple that ends with it."""
@@ -30,10 +30,11 @@ class View:
         self._rows = rows
         self._fields = fields
         self._tests = [
-            (fields[condition.field].values, test_of(condition)) for condition in query.conditions
+            (fields[condition.field].values, predicate(condition)) for condition in query.conditions
         ]
         self._order = [(fields[key.field].values, key.descending) for key in query.order]
         self._entries: SortedList[Entry] = SortedList()
+        # Only with a sort order: else the entry is the key itself.
         self._entry_of: dict[int, Entry] = {}
         self._touched: set[int] | None = set()
 
@@ -47,7 +48,8 @@ class View:
         for start in range(0, len(keys), _CHUNK):
             chunk = keys[start : start + _CHUNK]
             found = [(key, self._entry(key)) for key in chunk if self._holds(key)]
-            self._entry_of.update(found)
+            if self._order:
+                self._entry_of.update(found)
             runs.append(sorted([entry for _, entry in found]))
             if len(keys) > _CHUNK:
                 await asyncio.sleep(0)
@@ -61,21 +63,27 @@ class View:
         if self._touched is not None:
             self._touched.add(key)
             return
-        old = self._entry_of.get(key)
+        old = self._present(key)
         new = self._entry(key) if self._holds(key) else None
         if old == new:
             return
         if old is not None:
             self._entries.remove(old)
-            del self._entry_of[key]
+            self._entry_of.pop(key, None)
         if new is not None:
             self._entries.add(new)
-            self._entry_of[key] = new
+            if self._order:
+                self._entry_of[key] = new
 
     def page(self, start: int, count: int) -> list[int]:
         """Return the keys of so many devices, from the one at `start` (0 is the first)."""
         entries = self._entries[start : start + count]
         return [entry[-1] for entry in entries] if self._order else entries
+
+    def _present(self, key: int) -> Entry | None:
+        if self._order:
+            return self._entry_of.get(key)
+        return key if key in self._entries else None
 
     def _candidates(self, every: Iterable[int]) -> Iterable[int]:
         """Return the fewest devices that are surely enough."""
