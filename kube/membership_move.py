@@ -75,20 +75,22 @@ async def move_to_group(
 
 async def _look_back(writer: Writer, rules: Rules, written: Device, before: _Labels) -> None:
     """Put the device back if it may not be in the group as that is now."""
-    group, now = rules.group, rules.now
-    metadata = group.metadata
     try:
-        found = await usable(writer, GROUPS, metadata.name, now, uid=metadata.uid)
-        if found is None:
-            raise MembershipConflict(f"group {group.spec.name!r} is being deleted")
-        anew = Rules(writer, rules.cache, found, "", now, anew=True)
-        refusal = await anew.rivalry([written])
-        if refusal is not None:
-            raise MembershipConflict(refusal)
+        await _refuse_present(writer, rules, written)
     except (MembershipConflict, ApiError):
         if before:
-            await _put_back(writer, group, written, before)
+            await _put_back(writer, rules.group, written, before)
         raise
+
+
+async def _refuse_present(writer: Writer, rules: Rules, written: Device) -> None:
+    group, now = rules.group, rules.now
+    found = await usable(writer, GROUPS, group.metadata.name, now, uid=group.metadata.uid)
+    if found is None:
+        raise MembershipConflict(f"group {group.spec.name!r} is being deleted")
+    refusal = await Rules(writer, rules.cache, found, "", now, anew=True).rivalry([written])
+    if refusal is not None:
+        raise MembershipConflict(refusal)
 
 
 async def _put_back(writer: Writer, group: DeviceGroup, written: Device, before: _Labels) -> None:

@@ -7,7 +7,11 @@ import pytest
 from tests import route_record
 from tests.facade_fixtures import FacadeServer
 
-DOCUMENTS = {"rdfm": "/api/v2/openapi.json", "native": "/polyfleet/v1/openapi.json"}
+DOCUMENTS = {
+    "inventory": "/api/management/v1/inventory/openapi.json",
+    "native": "/polyfleet/v1/openapi.json",
+    "rdfm": "/api/v2/openapi.json",
+}
 
 
 def documented(dialect: str, document: dict[str, Any]) -> dict[route_record.Route, set[int]]:

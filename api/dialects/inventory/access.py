@@ -6,7 +6,7 @@ from starlette.requests import Request
 
 from polyfleet.api.core.errors import Forbidden, NotFound, Unauthenticated
 from polyfleet.api.core.facade import Facade
-from polyfleet.fleet.names import flat_id, object_name, parse_flat_id
+from polyfleet.fleet.names import flat_id, parse_flat_id
 from polyfleet.fleet.objects.application import Application
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.rights import Principal, Right, allowed
@@ -95,17 +95,15 @@ class Caller:
 def present(facade: Facade, application: str) -> Application | None:
     """Return the application of that object name unless it is absent or on its way out."""
     found = facade.cache.applications.get(application)
-    return None if found is None or found.metadata.terminating else found
+    return found if found is not None and found.present else None
 
 
 def placed(facade: Facade, flat: str) -> tuple[str, str] | None:
     """Return the application (its object name) and the own name that a flat name stands for."""
-    default = facade.settings.default_application
     try:
-        application, name = parse_flat_id(flat, default_application=default)
+        return parse_flat_id(flat, default_application=facade.settings.default_application)
     except ValueError:
         return None
-    return object_name("Application", "", application), name
 
 
 def flat_name(facade: Facade, application: str, name: str) -> str | None:

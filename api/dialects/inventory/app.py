@@ -22,7 +22,8 @@ from polyfleet.api.dialects.inventory.routes import Found, Route, RouteTable, de
 from polyfleet.kube.errors import ApiError
 
 PREFIXES = ("/api/management", "/api/devices", "/api/0.1.0")
-BASES = ("/api/management/v1/inventory", "/api/0.1.0")
+SERVICE = "/api/0.1.0"
+BASES = ("/api/management/v1/inventory", SERVICE)
 """The document's paths, and those of the service itself behind its gateway."""
 OPENAPI = "/api/management/v1/inventory/openapi.json"
 
@@ -141,7 +142,8 @@ def _described(table: list[Route], index: FleetIndex) -> FastAPI:
         lifespan=lifespan,
     )
     for route in table:
-        describe(application, route)
+        if not route.path.startswith(SERVICE):  # the same once more
+            describe(application, route)
     _describe_tokens(application)
     return application
 

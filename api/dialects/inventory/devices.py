@@ -48,7 +48,7 @@ class DeviceRoutes:
         self._access = access
         self._index = index
         self._documents = documents
-        self._application = object_name("Application", "", facade.settings.default_application)
+        self._application = facade.settings.default_application
 
     async def list(self, request: Request) -> Response:
         """List devices."""

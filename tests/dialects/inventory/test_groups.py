@@ -271,6 +271,8 @@ def test_a_member_by_selector_cannot_be_taken_out_or_away(
     assert (put.status_code, "by the group's selector" in error_text(put)) == (409, True)
     removed = fleet.manager.delete(f"{BASE}/devices/{device}/group/{name}")
     assert (removed.status_code, "by the group's selector" in error_text(removed)) == (409, True)
+    many = fleet.manager.request("DELETE", f"{BASE}/groups/{name}/devices", json=[device])
+    assert (many.status_code, "by the group's selector" in error_text(many)) == (409, True)
 
 
 def test_the_index_follows_what_happens_to_a_group(fleet: Fleet, server: FacadeServer) -> None:

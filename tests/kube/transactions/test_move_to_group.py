@@ -6,10 +6,18 @@ from typing import Any
 
 import pytest
 
-from polyfleet.fleet.membership import is_member, joining_value, label_key, leaving_value
+from polyfleet.fleet.membership import (
+    companion_key,
+    is_member,
+    joining_value,
+    label_key,
+    leaving_value,
+    member_value,
+)
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.group import DeviceGroup
 from polyfleet.fleet.objects.kinds import DEVICES, GROUPS
+from polyfleet.kube.deletion_mark import mark
 from polyfleet.kube.errors import NotFound, Unavailable
 from polyfleet.kube.groups import ensure_group
 from polyfleet.kube.membership import MembershipConflict, change_members
@@ -189,6 +197,42 @@ async def test_a_write_whose_answer_is_lost_is_found_done(
     await move(facade, home, device)
     assert lost == 1
     assert await homes(facade, device, [home]) == [0]
+
+
+async def test_a_label_that_somebody_set_by_hand_goes_with_its_companion(facade: Side) -> None:
+    device, home = await facade.make_device(), await facade.make_group()
+    away, wish = await facade.make_group(), await facade.make_group()
+    labels = {
+        label_key(away.metadata.name): "true",
+        companion_key(away.metadata.name): member_value(away, 1),
+        label_key(wish.metadata.name): "true",
+    }
+    device = await facade.writer.patch(DEVICES, device, {"metadata": {"labels": labels}})
+    assert await move(facade, home, device)
+    assert (await facade.device(device)).metadata.labels.keys() == {label_key(home.metadata.name)}
+
+
+async def test_the_value_that_somebody_set_by_hand_for_the_group_stays(facade: Side) -> None:
+    device, home = await facade.make_device(), await facade.make_group()
+    device = await labelled(facade, device, home, "true")
+    assert await move(facade, home, device)
+    assert await homes(facade, device, [home]) == [0]
+    labels = (await facade.device(device)).metadata.labels
+    assert labels[label_key(home.metadata.name)] == "true"
+
+
+async def test_a_device_is_put_back_from_a_group_that_is_being_deleted(
+    facade: Side, other_facade: Side
+) -> None:
+    device, home = await facade.make_device(), await facade.make_group()
+    away = await facade.make_group()
+    await move(facade, home, device)
+    before = await facade.device(device)
+    await other_facade.hear_of(GROUPS, away)
+    await mark(other_facade.writer, GROUPS, away, NOW)
+    with pytest.raises(MembershipConflict, match="being deleted"):
+        await move(facade, away, before)
+    assert (await facade.device(device)).metadata.labels == before.metadata.labels
 
 
 async def test_a_group_is_made_once_however_many_ask(facade: Side, other_facade: Side) -> None:

@@ -273,7 +273,7 @@ class FleetIndex:
 
     def _application_changed(self, change: Change[Application]) -> None:
         old, new = change.old, change.new
-        if old is None or new is None or old.metadata.terminating != new.metadata.terminating:
+        if old is None or new is None or old.present != new.present:
             self._drop_field(GROUP)
             self._drop_field(ID)
             self.revision += 1
