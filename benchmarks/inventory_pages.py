@@ -165,6 +165,7 @@ async def serve(devices: int) -> None:
         reports=nothing,
         members=nothing,
         offers=CatalogueSource(cache),
+        decisions=nothing,
         clock=wall_clock,
     )
     dispatcher = Dispatcher(RequestMetrics())
