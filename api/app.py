@@ -23,6 +23,7 @@ PARTS = {
     "native": "polyfleet.api.native.app",
     "identity": "polyfleet.api.core.identity.endpoint",
     "rdfm": "polyfleet.api.dialects.rdfm.app",
+    "drogue": "polyfleet.api.dialects.drogue.app",
 }
 """What answers requests; a dialect that is switched off is not even imported."""
 
