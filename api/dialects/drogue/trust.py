@@ -43,15 +43,17 @@ def _read(encoded: str) -> Iterator[dict[str, Any]]:
         yield _invalid("there is no PEM certificate in it")
     for block in blocks:
         try:
-            yield {"valid": _described(x509.load_pem_x509_certificate(block), block)}
+            # One alone is told as it was sent; of several each by itself.
+            told = encoded if len(blocks) == 1 else base64.b64encode(block).decode()
+            yield {"valid": _described(x509.load_pem_x509_certificate(block), told)}
         except ValueError:
             yield _invalid("the certificate cannot be read")
 
 
-def _described(certificate: x509.Certificate, pem: bytes) -> dict[str, Any]:
+def _described(certificate: x509.Certificate, encoded: str) -> dict[str, Any]:
     return {
         "subject": _name(certificate.subject),
-        "certificate": base64.b64encode(pem).decode(),
+        "certificate": encoded,
         "notBefore": certificate.not_valid_before_utc.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "notAfter": certificate.not_valid_after_utc.strftime("%Y-%m-%dT%H:%M:%SZ"),
     }

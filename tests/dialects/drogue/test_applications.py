@@ -175,9 +175,7 @@ def test_a_full_replacement_takes_away_what_it_does_not_name(registry: Registry)
     assert not {"labels", "annotations"} & set(shown["metadata"])
 
 
-def test_a_change_gives_a_new_version_and_a_higher_generation(
-    registry: Registry, app: str
-) -> None:
+def test_a_change_gives_a_new_version_and_a_higher_generation(registry: Registry, app: str) -> None:
     before = registry.shown(apps(app))["metadata"]
     assert put(registry, app, spec={"a": 1}) == 204
     after = registry.shown(apps(app))["metadata"]
@@ -199,9 +197,7 @@ def test_true_is_not_one(registry: Registry) -> None:
     assert registry.shown(apps(app))["spec"]["a"] is not True
 
 
-def test_a_put_with_the_version_that_was_read_succeeds_once(
-    registry: Registry, app: str
-) -> None:
+def test_a_put_with_the_version_that_was_read_succeeds_once(registry: Registry, app: str) -> None:
     meta = registry.shown(apps(app))["metadata"]
     lock = {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}
     assert put(registry, app, metadata=lock, spec={"a": 1}) == 204
@@ -233,9 +229,7 @@ def test_what_others_do_to_the_object_is_no_conflict(
     assert "polyfleet.dev/serial" in drogue_kubectl("get", "application", app, "-o", "yaml")
 
 
-def test_a_deleted_application_is_gone_or_shows_that_it_goes(
-    registry: Registry, app: str
-) -> None:
+def test_a_deleted_application_is_gone_or_shows_that_it_goes(registry: Registry, app: str) -> None:
     reply = registry.owner.delete(apps(app))
     assert (reply.status_code, reply.content) == (204, b"")
     assert "deletionTimestamp" in registry.shown(apps(app))["metadata"]  # no operator runs here
@@ -258,9 +252,7 @@ def test_a_deletion_checks_its_preconditions(registry: Registry, app: str, form:
     assert delete(uid=meta["uid"], resourceVersion=meta["resourceVersion"]) == 204
 
 
-def test_preconditions_that_contradict_each_other_are_refused(
-    registry: Registry, app: str
-) -> None:
+def test_preconditions_that_contradict_each_other_are_refused(registry: Registry, app: str) -> None:
     reply = registry.owner.request(
         "DELETE", apps(app), params={"uid": "a"}, json={"preconditions": {"uid": "b"}}
     )
@@ -296,8 +288,11 @@ def test_a_patch_changes_what_it_names(registry: Registry) -> None:
         ([{"op": "add", "path": "/metadata/labels", "value": {"k8s.io/a": "b"}}], 400),
         ([{"op": "test", "path": "/metadata/name", "value": "other"}], 409),
         ([{"op": "replace", "path": "/metadata/uid", "value": "other"}], 409),
-        ([{"op": "add", "path": "/spec", "value": {"a": "x" * 1000}}]
-         + [{"op": "copy", "from": "/spec", "path": f"/spec/c{n}"} for n in range(60)], 413),
+        (
+            [{"op": "add", "path": "/spec", "value": {"a": "x" * 1000}}]
+            + [{"op": "copy", "from": "/spec", "path": f"/spec/c{n}"} for n in range(60)],
+            413,
+        ),
         ([{"op": "test", "path": "", "value": {}}] * 101, 400),
     ],
 )
