@@ -67,6 +67,8 @@ def defaults(kind: str, name: str) -> dict[str, Any]:
         "AccessToken": {"user": "ann", "userUid": "u", "prefix": name, "hash": name},
         "Build": application | {"image": "kettle:1"},
         "Domain": application | {"domain": f"{name}.example"},
+        "Claim": application
+        | {"type": "Alias", "value": name, "holder": {"kind": "Device", "name": name}},
     }[kind]
 
 

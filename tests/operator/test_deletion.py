@@ -2,9 +2,17 @@
 
 from typing import Any
 
+import pytest
+
+from polyfleet.fleet.claims import ClaimedName
 from polyfleet.fleet.membership import parse_value
 
 NAME = "main"
+HOLDER = {"kind": "Device", "name": "d1"}
+
+
+def claim_name(value: str) -> str:
+    return ClaimedName("Alias", value, "default").object_name
 
 
 def test_a_deleted_group_leaves_no_label_and_a_new_one_inherits_nobody(
@@ -81,6 +89,32 @@ def test_an_application_takes_all_that_belongs_to_it_and_nothing_else(
     kinds += ("DeviceGroup", "Package", "Device")
     assert [kind for kind in kinds if fleet.get(kind, own) is not None] == []
     assert fleet.get("Device", unique) is not None
+
+
+def test_an_application_is_known_by_its_objects_name(fleet: Any, unique: str) -> None:
+    fleet.create("Application", unique, name=f"{unique}.example.org")
+    fleet.create("Device", f"{unique}.own", application=unique)
+    fleet.create("Device", unique, application=f"{unique}.example.org")
+    fleet.comes_to("Application", unique, lambda item: item["status"]["devices"] == 1)
+    fleet.delete("Application", unique)
+    fleet.gone("Application", unique)
+    assert fleet.get("Device", f"{unique}.own") is None
+    assert fleet.get("Device", unique) is not None
+
+
+def test_a_claim_that_nobody_needs_goes_and_others_stay(
+    own_fleet: Any, start_operator: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = {"spec": {"alias": ["used"]}}
+    own_fleet.create("Device", "d1", data=data)
+    own_fleet.create("Claim", claim_name("used"), value="used", holder=HOLDER)
+    own_fleet.create("Claim", claim_name("unused"), value="unused", holder=HOLDER)
+    own_fleet.create("Claim", claim_name("nobody"), value="nobody")
+    monkeypatch.setattr(conftest, "PATIENCE", 120.0)  # claims are believed for a minute
+    with start_operator(own_fleet.namespace, claim_sweep_interval=1):
+        own_fleet.gone("Claim", claim_name("unused"))
+        own_fleet.gone("Claim", claim_name("nobody"))
+        assert own_fleet.get("Claim", claim_name("used")) is not None
 
 
 def test_the_default_application_waits_while_it_has_devices_and_comes_back(

@@ -8,28 +8,38 @@ from polyfleet.api.core.identity import sha512_crypt
 KNOWN = [
     (
         "Hello world!",
-        "$6$rounds=10000$saltstringsaltst$OW1/O6BYHV6BcXZu8QVeXbDWra3Oeqh0sbHbbMCVNSnCM/UrjmM0Dp8v"
-        "OuZeHBy/YTBmSK6H9qs/y3RnOaw5v.",
+        (
+            "$6$rounds=10000$saltstringsaltst$OW1/O6BYHV6BcXZu8QVeXbDWra3Oeqh0sbHbbMCVNSnCM/UrjmM0Dp8v"
+            "OuZeHBy/YTBmSK6H9qs/y3RnOaw5v."
+        ),
     ),
     (
         "x",
-        "$6$abcdefgh$D7W7qyozKBT.t6FD3DVYHvADbIO0eSyI4.p20LaEUjro8PqTGYYo/EQcuNjhFbzo9Yg5"
-        "ir1KIEqFY/yJpgFph0",
+        (
+            "$6$abcdefgh$D7W7qyozKBT.t6FD3DVYHvADbIO0eSyI4.p20LaEUjro8PqTGYYo/EQcuNjhFbzo9Yg5"
+            "ir1KIEqFY/yJpgFph0"
+        ),
     ),
     (
         "ä" * 40,
-        "$6$0123456789abcdef$A82HdiaVwmwR.mhbHefUCaEGCdLUBGCzyQj2fsS82mxAYlW5bhycRXgwtXov"
-        "NcJR2P4wVR.SovHFuRI8k.LuX/",
+        (
+            "$6$0123456789abcdef$A82HdiaVwmwR.mhbHefUCaEGCdLUBGCzyQj2fsS82mxAYlW5bhycRXgwtXov"
+            "NcJR2P4wVR.SovHFuRI8k.LuX/"
+        ),
     ),
     (
         "a" * 64,
-        "$6$s$e/ci9X0P/si6JKhId/bD59PwDCRUXGfXtlmFJBl9WlbG81lQ4/GNHZY264VcCPxDM9r6CfZeIDo"
-        "PfOHTcfX4A/",
+        (
+            "$6$s$e/ci9X0P/si6JKhId/bD59PwDCRUXGfXtlmFJBl9WlbG81lQ4/GNHZY264VcCPxDM9r6CfZeIDo"
+            "PfOHTcfX4A/"
+        ),
     ),
     (
         "b" * 128,
-        "$6$./.$BTL3CXpn/FDd56umFD8KA4vZd7jGN03NCjrLbCVSzL2rAEiLAymSQhr.N9D/6cidIP5AWU5Wr"
-        "kh81LO9Q4O5R.",
+        (
+            "$6$./.$BTL3CXpn/FDd56umFD8KA4vZd7jGN03NCjrLbCVSzL2rAEiLAymSQhr.N9D/6cidIP5AWU5Wr"
+            "kh81LO9Q4O5R."
+        ),
     ),
 ]
 
