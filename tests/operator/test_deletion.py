@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import pytest
-
 from polyfleet.fleet.claims import ClaimedName
 from polyfleet.fleet.membership import parse_value
 
@@ -80,7 +78,7 @@ def test_an_application_takes_all_that_belongs_to_it_and_nothing_else(
     fleet.create("Package", own, application=unique)
     label = {f"group.polyfleet.dev/{own}": "true"}
     fleet.create("Device", own, application=unique, pin=own, labels=label)
-    kinds = ("Rollout", "Command", "Enrollment", "Build", "Domain")
+    kinds = ("Rollout", "Command", "Enrollment", "Build", "Domain", "Claim")
     for kind in kinds:
         fleet.create(kind, own, application=unique)
     fleet.create("Device", unique)
@@ -91,28 +89,16 @@ def test_an_application_takes_all_that_belongs_to_it_and_nothing_else(
     assert fleet.get("Device", unique) is not None
 
 
-def test_an_application_is_known_by_its_objects_name(fleet: Any, unique: str) -> None:
-    fleet.create("Application", unique, name=f"{unique}.example.org")
-    fleet.create("Device", f"{unique}.own", application=unique)
-    fleet.create("Device", unique, application=f"{unique}.example.org")
-    fleet.comes_to("Application", unique, lambda item: item["status"]["devices"] == 1)
-    fleet.delete("Application", unique)
-    fleet.gone("Application", unique)
-    assert fleet.get("Device", f"{unique}.own") is None
-    assert fleet.get("Device", unique) is not None
-
-
 def test_a_claim_that_nobody_needs_goes_and_others_stay(
-    own_fleet: Any, start_operator: Any, monkeypatch: pytest.MonkeyPatch
+    own_fleet: Any, start_operator: Any
 ) -> None:
     data = {"spec": {"alias": ["used"]}}
     own_fleet.create("Device", "d1", data=data)
     own_fleet.create("Claim", claim_name("used"), value="used", holder=HOLDER)
     own_fleet.create("Claim", claim_name("unused"), value="unused", holder=HOLDER)
     own_fleet.create("Claim", claim_name("nobody"), value="nobody")
-    monkeypatch.setattr(conftest, "PATIENCE", 120.0)  # claims are believed for a minute
     with start_operator(own_fleet.namespace, claim_sweep_interval=1):
-        own_fleet.gone("Claim", claim_name("unused"))
+        own_fleet.gone("Claim", claim_name("unused"), seconds=120)  # believed for a minute
         own_fleet.gone("Claim", claim_name("nobody"))
         assert own_fleet.get("Claim", claim_name("used")) is not None
 

@@ -12,7 +12,6 @@ import pytest
 
 from polyfleet.api.settings import Settings
 from polyfleet.fleet.instants import timestamp
-from polyfleet.fleet.names import object_name
 from polyfleet.fleet.objects.kinds import COMMANDS
 from tests.dialects.drogue.registry import (
     COMMAND,
@@ -217,7 +216,7 @@ def test_an_expired_command_is_not_delivered(
 ) -> None:
     facade = registry.server.facade
     spec = {
-        "application": object_name("Application", "", app),
+        "application": app,
         "device": name,
         "name": "old",
         "expiresAt": timestamp(facade.clock() - timedelta(seconds=1)),
@@ -336,8 +335,7 @@ def test_a_device_token_opens_its_own_inbox_only(
 ) -> None:
     registry.device(app, "d2")
     facade = server.facade
-    home = object_name("Application", "", app)
-    found = facade.cache.devices.get(object_name("Device", home, "d2"))
+    found = facade.cache.devices.get(f"{app}.d2")
     assert found is not None
 
     async def issue() -> str:
