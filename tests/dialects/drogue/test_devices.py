@@ -65,7 +65,8 @@ def test_a_new_device_has_exactly_six_fields(registry: Registry, app: str) -> No
 def test_devices_of_an_application_with_dots_are_its_own(
     registry: Registry, drogue_kubectl: Callable[..., str]
 ) -> None:
-    one, other = (registry.app(f"{secrets.token_hex(4)}.example.org") for _ in range(2))
+    long = f"{'y' * 60}.{'z' * 60}.example.org"
+    one, other = (registry.app(f"{secrets.token_hex(4)}.{long}") for _ in range(2))
     name = registry.device(one, "d1")
     assert registry.shown(devices(one, name))["metadata"]["application"] == one
     assert registry.owner.get(devices(other)).json() == []
@@ -76,6 +77,7 @@ def test_devices_of_an_application_with_dots_are_its_own(
         "-o",
         f'jsonpath={{.items[?(@.metadata.uid=="{uid(registry, one, name)}")].spec.application}}',
     )
+    assert home == one
     assert home in listed.split()
 
 
