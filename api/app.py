@@ -24,6 +24,7 @@ PARTS = {
     "identity": "polyfleet.api.core.identity.endpoint",
     "rdfm": "polyfleet.api.dialects.rdfm.app",
     "inventory": "polyfleet.api.dialects.inventory.app",
+    "drogue": "polyfleet.api.dialects.drogue.app",
 }
 """What answers requests; a dialect that is switched off is not even imported."""
 

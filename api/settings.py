@@ -101,6 +101,17 @@ class RdfmSettings(BaseModel):
     """How many answers may be held back at once."""
 
 
+class DrogueSettings(BaseModel):
+    """What only the Drogue dialect reads."""
+
+    command_lifetime: float = Field(default=300.0, gt=0, le=86_400)
+    """Seconds for which a command may be delivered and answered."""
+    longest_wait: float = Field(default=300.0, gt=0)
+    """Seconds that a device may wait for a command in one request."""
+    waiting_devices: int = Field(default=20_000, ge=1)
+    """How many requests may wait for commands in one process."""
+
+
 class Settings(BaseSettings):
     """All settings of one facade process."""
 
@@ -143,6 +154,7 @@ class Settings(BaseSettings):
     reports: ReportSettings = ReportSettings()
     activity: ActivitySettings = ActivitySettings()
     rdfm: RdfmSettings = RdfmSettings()
+    drogue: DrogueSettings = DrogueSettings()
 
     @field_validator("public_url")
     @classmethod

@@ -26,6 +26,7 @@ from polyfleet.fleet.instants import timestamp
 from polyfleet.fleet.objects.kinds import (
     ACCESS_TOKENS,
     APPLICATIONS,
+    COMMANDS,
     DEVICES,
     ENROLLMENTS,
     GROUPS,
@@ -43,7 +44,17 @@ from polyfleet.kube.store import Store
 from polyfleet.kube.writer import Writer
 
 FIELD_MANAGER = "polyfleet-facade"
-CACHED = (APPLICATIONS, DEVICES, GROUPS, PACKAGES, ROLLOUTS, ENROLLMENTS, USERS, ACCESS_TOKENS)
+CACHED = (
+    APPLICATIONS,
+    DEVICES,
+    GROUPS,
+    PACKAGES,
+    ROLLOUTS,
+    ENROLLMENTS,
+    COMMANDS,
+    USERS,
+    ACCESS_TOKENS,
+)
 
 DEVICE_SEEN = Heartbeat(kind=DEVICES, name="lastSeen", read=lambda device: device.status.last_seen)
 ENROLLMENT_SEEN = Heartbeat(

@@ -113,6 +113,19 @@ def role_of(principal: Principal, application: Application) -> str | None:
     return max(known, key=_ROLES.index, default=None)
 
 
+def is_meant(
+    principal: Principal, reference: UserReference | None, application: Application
+) -> bool:
+    """Say whether a reference of the application, such as its new owner, means the principal.
+
+    Tokens that name their scopes stand for no person.
+    """
+    if reference is None or principal.kind != "user" or not principal.uid or principal.restricted:
+        return False
+    bound = {member.user: member.uid for member in application.status.members}
+    return _is(principal, reference, bound)
+
+
 def _is(principal: Principal, reference: UserReference, bound: dict[str, str | None]) -> bool:
     # A name without a uid counts once the operator has bound it: a name registered again must
     # not inherit what its last bearer had.

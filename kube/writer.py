@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from polyfleet.fleet.objects.kinds import Kind, Object
 from polyfleet.kube.cache import Cache
-from polyfleet.kube.client import Client, Subresource
+from polyfleet.kube.client import Client, Content, Patch, Subresource
 from polyfleet.kube.errors import ApiError, Conflict, NotFound, TooManyRequests, Unavailable
 from polyfleet.kube.store import Store
 
@@ -21,7 +21,7 @@ _MOST_DOUBLINGS = 8
 _ANSWERS_LOST = frozenset({500, 503, 504})
 
 Answer = TypeVar("Answer")
-Decide = Callable[[Object], Mapping[str, Any] | None]
+Decide = Callable[[Object], Patch | None]
 
 
 class Writer:
@@ -79,14 +79,19 @@ class Writer:
         self,
         kind: Kind[Object],
         item: Object,
-        patch: Mapping[str, Any],
+        patch: Patch,
         *,
         subresource: Subresource | None = None,
     ) -> Object:
-        """Change an object by a merge patch. Raises Conflict if it is not as given any more."""
-        checked = _checked(item, patch)
+        """Change an object by a merge patch, or by a JSON patch if it is a list of operations.
+
+        Raises Conflict if it is not as given any more.
+        """
+        checked, content = _checked(item, patch)
         changed = await self._retry(
-            lambda: self.client.patch(kind, item.metadata.name, checked, subresource=subresource),
+            lambda: self.client.patch(
+                kind, item.metadata.name, checked, subresource=subresource, content=content
+            ),
             harmless=False,
         )
         self._apply(kind, changed)
@@ -101,7 +106,7 @@ class Writer:
         subresource: Subresource | None = None,
         attempts: int = 8,
     ) -> Object:
-        """Change an object as `decide` says, which is given the object and returns a merge patch.
+        """Change an object as `decide` says, which is given the object and returns a patch.
 
         It is asked again with the object as it is now whenever somebody else was faster, and may
         return None: nothing to do. Raises NotFound, and Conflict after so many attempts.
@@ -199,13 +204,18 @@ class Writer:
             raise Unavailable(0, "Timeout", "no answer in time") from error
 
 
-def _checked(item: Object, patch: Mapping[str, Any]) -> dict[str, Any]:
-    metadata = {
-        **(patch.get("metadata") or {}),
-        "uid": item.metadata.uid,
-        "resourceVersion": item.metadata.resource_version,
-    }
-    return {**patch, "metadata": metadata}
+def _checked(item: Object, patch: Patch) -> tuple[Patch, Content]:
+    meta = item.metadata
+    checks = {"uid": meta.uid, "resourceVersion": meta.resource_version}
+    if isinstance(patch, Mapping):
+        metadata = {**(patch.get("metadata") or {}), **checks}
+        return {**patch, "metadata": metadata}, "merge"
+    # Not `test` operations: these fail as Invalid, what is written here is compared by the server.
+    guards = [
+        {"op": "replace", "path": f"/metadata/{key}", "value": value}
+        for key, value in checks.items()
+    ]
+    return [*guards, *patch], "json"
 
 
 def _answer_lost(error: ApiError) -> bool:

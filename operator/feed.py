@@ -35,6 +35,7 @@ from polyfleet.operator.reconcile.applications import named_users
 from polyfleet.operator.settings import Settings
 
 APPLICATION_KEY = "application"
+CLAIMS_KEY = "claims"
 COMMAND_KEY = "command"
 DEFAULT_KEY = "default application"
 DEVICE_KEY = "device"

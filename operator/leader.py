@@ -12,6 +12,7 @@ from polyfleet.kube.store import Store
 from polyfleet.operator.context import Context
 from polyfleet.operator.controllers import (
     applications,
+    claims,
     devices,
     enrollments,
     expiry,
@@ -22,6 +23,7 @@ from polyfleet.operator.controllers import (
 )
 from polyfleet.operator.feed import (
     APPLICATION_KEY,
+    CLAIMS_KEY,
     COMMAND_KEY,
     DEFAULT_KEY,
     DEVICE_KEY,
@@ -51,6 +53,7 @@ Reconcile = Callable[[Context, str], Awaitable[float | None]]
 
 CONTROLLERS: Mapping[str, Reconcile] = {
     APPLICATION_KEY: applications.reconcile,
+    CLAIMS_KEY: claims.sweep,
     COMMAND_KEY: expiry.reconcile_command,
     DEFAULT_KEY: applications.ensure_default,
     DEVICE_KEY: devices.reconcile,
@@ -121,6 +124,7 @@ class Leader:
     async def _look_at_everything(self) -> None:
         cache = self._context.cache
         self.add(Key(DEFAULT_KEY, self._context.settings.default_application))
+        self.add(Key(CLAIMS_KEY, "all"))
         stores: tuple[tuple[str, Store[Any]], ...] = (
             (APPLICATION_KEY, cache.applications),
             (USER_KEY, cache.users),

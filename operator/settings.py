@@ -53,6 +53,8 @@ class Settings(BaseSettings):
     """How long a device may stay away before its request to be let in is dropped."""
     expiry_grace: float = Field(default=60.0, ge=0)
     """How long expired commands and tokens are kept."""
+    claim_sweep_interval: float = Field(default=300.0, gt=0)
+    """How often names that nobody uses are taken back."""
 
     lease_duration: float = Field(default=15.0, ge=1)
     sync_timeout: float = Field(default=120.0, gt=0)

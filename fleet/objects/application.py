@@ -1,6 +1,8 @@
 """Application: a fleet of devices, the software for them, and the workload that serves them."""
 
-from polyfleet.fleet.objects.metadata import GROUP, ObjectMeta, Status, View
+import msgspec
+
+from polyfleet.fleet.objects.metadata import GROUP, NO_DATA, ObjectMeta, Status, View
 
 KEEPS_DEVICES = f"{GROUP}/keeps-devices"
 """The default application's second finalizer: it is taken off once the last device is gone."""
@@ -20,13 +22,17 @@ class Member(UserReference, frozen=True, kw_only=True):
 
 
 class ApplicationSpec(View, frozen=True, kw_only=True):
-    """Who owns an application and who may do what in it."""
+    """Who owns an application and who may do what in it.
+
+    `data` stays encoded JSON: only clients of the Drogue API look at it.
+    """
 
     name: str
     created_at: str = ""
     owner: UserReference | None = None
     members: tuple[Member, ...] = ()
     transfer_to: UserReference | None = None
+    data: msgspec.Raw = NO_DATA
 
 
 class ApplicationStatus(Status, frozen=True, kw_only=True):

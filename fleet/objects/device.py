@@ -2,7 +2,7 @@
 
 import msgspec
 
-from polyfleet.fleet.objects.metadata import ObjectMeta, Status, View
+from polyfleet.fleet.objects.metadata import NO_DATA, ObjectMeta, Status, View
 
 _NOTHING = msgspec.Raw(b"[]")
 
@@ -10,7 +10,8 @@ _NOTHING = msgspec.Raw(b"[]")
 class DeviceSpec(View, frozen=True, kw_only=True):
     """What people declare about a device.
 
-    `attributes` stays encoded JSON (`fleet.attributes` reads it): most requests never look at it.
+    `attributes` stays encoded JSON (`fleet.attributes` reads it), and so does `data`: most
+    requests never look at them.
     """
 
     application: str
@@ -22,6 +23,7 @@ class DeviceSpec(View, frozen=True, kw_only=True):
     disabled: bool = False
     hold: bool = False
     pin: str | None = None
+    data: msgspec.Raw = NO_DATA
 
 
 class Software(View, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from polyfleet.fleet.objects.application import Application
+from polyfleet.fleet.objects.claim import Claim
 from polyfleet.fleet.objects.command import Command
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.enrollment import Enrollment
@@ -23,6 +24,7 @@ AnyObject = (
     | Command
     | User
     | AccessToken
+    | Claim
 )
 Object = TypeVar("Object", bound=AnyObject)
 
@@ -50,3 +52,4 @@ ENROLLMENTS = Kind("Enrollment", "enrollments", Enrollment)
 COMMANDS = Kind("Command", "commands", Command)
 USERS = Kind("User", "users", User)
 ACCESS_TOKENS = Kind("AccessToken", "accesstokens", AccessToken)
+CLAIMS = Kind("Claim", "claims", Claim)

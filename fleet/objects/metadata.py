@@ -13,6 +13,7 @@ JOINED_LABEL_PREFIX = f"joined.{GROUP}/"
 ATTRIBUTE_LABEL_PREFIX = f"attr.{GROUP}/"
 DELETING_ANNOTATION = f"{GROUP}/deleting"
 FINALIZER = f"{GROUP}/operator"
+NO_DATA = msgspec.Raw(b"{}")
 
 # Short enough for every JSON reader to hold it exactly.
 _SERIAL = re.compile(r"[1-9][0-9]{0,14}")

@@ -4,6 +4,7 @@ from contextlib import suppress
 from typing import Any, cast
 
 from polyfleet.fleet.objects.kinds import (
+    CLAIMS,
     COMMANDS,
     DEVICES,
     ENROLLMENTS,
@@ -41,7 +42,7 @@ CHILDREN: tuple[Kind[Any], ...] = (
     _bare_kind("Domain", "domains"),
     _bare_kind("Release", "releases"),
     _bare_kind("Build", "builds"),
-    _bare_kind("Claim", "claims"),
+    CLAIMS,
 )
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from polyfleet.fleet.objects.application import Application, Member, UserReference
-from polyfleet.fleet.rights import Principal, Right, allowed, role_of
+from polyfleet.fleet.rights import Principal, Right, allowed, is_meant, role_of
 from tests.fleet import make
 
 
@@ -125,3 +125,20 @@ def test_a_device_has_no_rights_of_management() -> None:
     )
 
     assert rights(device) == set()
+
+
+def test_an_offer_means_the_person_of_its_uid_and_nobody_else() -> None:
+    offered = UserReference(user="ann", uid="u1")
+    application = make.application("app")
+
+    assert is_meant(user(), offered, application)
+    assert not is_meant(user(), UserReference(user="ann", uid="u0"), application)
+    assert not is_meant(user(), UserReference(user="ann"), application)
+    assert not is_meant(user(restricted=True), offered, application)
+
+
+def test_no_offer_means_nobody() -> None:
+    nobody = Principal(kind="user", name="", uid="")
+
+    assert not is_meant(nobody, None, make.application("app"))
+    assert not is_meant(nobody, UserReference(user=""), make.application("app"))

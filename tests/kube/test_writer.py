@@ -74,6 +74,31 @@ async def test_a_patch_keeps_the_metadata_that_it_names(writer: Writer) -> None:
     assert changed.metadata.labels == {"a": "b"}
 
 
+async def test_a_json_patch_keeps_nulls_and_everything_it_does_not_name(
+    writer: Writer, client: Client
+) -> None:
+    made = await writer.create(DEVICES, "d1", SPEC | {"hold": True})
+    data = {"spec": {"nothing": None}}
+    await writer.patch(DEVICES, made, [{"op": "add", "path": "/spec/data", "value": data}])
+    spec = (await client.get_document(DEVICES, "d1"))["spec"]
+    assert spec == SPEC | {"hold": True, "data": data}
+
+
+async def test_a_json_patch_of_an_old_version_is_refused(writer: Writer) -> None:
+    made = await writer.create(DEVICES, "d1", SPEC)
+    await writer.patch(DEVICES, made, {"spec": {"hold": True}})
+    with pytest.raises(Conflict):
+        await writer.patch(DEVICES, made, [{"op": "add", "path": "/spec/hold", "value": False}])
+
+
+async def test_a_json_patch_never_meets_a_name_used_again(writer: Writer) -> None:
+    first = await writer.create(DEVICES, "d1", SPEC)
+    await writer.delete(DEVICES, first)
+    await writer.create(DEVICES, "d1", SPEC)
+    with pytest.raises(Conflict):
+        await writer.patch(DEVICES, first, [{"op": "add", "path": "/spec/hold", "value": True}])
+
+
 async def test_a_patch_never_meets_a_name_used_again(writer: Writer) -> None:
     former = await writer.create(DEVICES, "d1", SPEC)
     await writer.delete(DEVICES, former)

@@ -67,6 +67,8 @@ def defaults(kind: str, name: str) -> dict[str, Any]:
         "AccessToken": {"user": "ann", "userUid": "u", "prefix": name, "hash": name},
         "Build": application | {"image": "kettle:1"},
         "Domain": application | {"domain": f"{name}.example"},
+        "Claim": application
+        | {"type": "Alias", "value": name, "holder": {"kind": "Device", "name": name}},
     }[kind]
 
 
@@ -135,9 +137,9 @@ class Fleet:
         listed = self._events.list_namespaced_event(self.namespace)
         return [event.note for event in listed.items if event.reason == reason]
 
-    def gone(self, kind: str, name: str) -> None:
+    def gone(self, kind: str, name: str, *, seconds: float = PATIENCE) -> None:
         """Wait until the object is not there any more."""
-        eventually(lambda: self.get(kind, name) is None, f"{kind} {name} goes")
+        eventually(lambda: self.get(kind, name) is None, f"{kind} {name} goes", seconds)
 
     def adopted(self, kind: str, name: str) -> dict[str, Any]:
         """Wait until the object has a serial; return it."""
@@ -187,14 +189,14 @@ def condition_of(item: Mapping[str, Any], type_: str) -> tuple[str, str, str]:
     return "", "", ""
 
 
-def eventually(holds: Callable[[], bool], what: str | Callable[[], str]) -> None:
+def eventually(
+    holds: Callable[[], bool], what: str | Callable[[], str], seconds: float = PATIENCE
+) -> None:
     """Wait until something holds, or fail saying what did not happen."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > deadline:
-            raise AssertionError(
-                f"not in {PATIENCE} s: {what if isinstance(what, str) else what()}"
-            )
+            raise AssertionError(f"not in {seconds} s: {what if isinstance(what, str) else what()}")
         time.sleep(0.05)
 
 

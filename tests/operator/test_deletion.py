@@ -2,9 +2,15 @@
 
 from typing import Any
 
+from polyfleet.fleet.claims import ClaimedName
 from polyfleet.fleet.membership import parse_value
 
 NAME = "main"
+HOLDER = {"kind": "Device", "name": "d1"}
+
+
+def claim_name(value: str) -> str:
+    return ClaimedName("Alias", value, "default").object_name
 
 
 def test_a_deleted_group_leaves_no_label_and_a_new_one_inherits_nobody(
@@ -72,7 +78,7 @@ def test_an_application_takes_all_that_belongs_to_it_and_nothing_else(
     fleet.create("Package", own, application=unique)
     label = {f"group.polyfleet.dev/{own}": "true"}
     fleet.create("Device", own, application=unique, pin=own, labels=label)
-    kinds = ("Rollout", "Command", "Enrollment", "Build", "Domain")
+    kinds = ("Rollout", "Command", "Enrollment", "Build", "Domain", "Claim")
     for kind in kinds:
         fleet.create(kind, own, application=unique)
     fleet.create("Device", unique)
@@ -81,6 +87,20 @@ def test_an_application_takes_all_that_belongs_to_it_and_nothing_else(
     kinds += ("DeviceGroup", "Package", "Device")
     assert [kind for kind in kinds if fleet.get(kind, own) is not None] == []
     assert fleet.get("Device", unique) is not None
+
+
+def test_a_claim_that_nobody_needs_goes_and_others_stay(
+    own_fleet: Any, start_operator: Any
+) -> None:
+    data = {"spec": {"alias": ["used"]}}
+    own_fleet.create("Device", "d1", data=data)
+    own_fleet.create("Claim", claim_name("used"), value="used", holder=HOLDER)
+    own_fleet.create("Claim", claim_name("unused"), value="unused", holder=HOLDER)
+    own_fleet.create("Claim", claim_name("nobody"), value="nobody")
+    with start_operator(own_fleet.namespace, claim_sweep_interval=1):
+        own_fleet.gone("Claim", claim_name("unused"), seconds=120)  # believed for a minute
+        own_fleet.gone("Claim", claim_name("nobody"))
+        assert own_fleet.get("Claim", claim_name("used")) is not None
 
 
 def test_the_default_application_waits_while_it_has_devices_and_comes_back(

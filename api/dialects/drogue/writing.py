@@ -1,0 +1,77 @@
+"""Writing what a client gives in place of what there is, and nothing else of the object."""
+
+from typing import Any, TypeVar
+
+import orjson
+
+from polyfleet.api.core.errors import Conflict
+from polyfleet.api.dialects.drogue import labels
+from polyfleet.api.dialects.drogue.access import FINALIZER_PREFIX, finalizers_of
+from polyfleet.api.dialects.drogue.documents import data_of, version_of
+from polyfleet.api.dialects.drogue.resources import Given, Preconditions
+from polyfleet.fleet.objects.application import Application
+from polyfleet.fleet.objects.device import Device
+from polyfleet.fleet.objects.kinds import Kind
+from polyfleet.kube.writer import Writer
+
+Item = TypeVar("Item", Application, Device)
+
+ATTEMPTS = 8
+
+
+async def settled(
+    writer: Writer, kind: Kind[Item], item: Item, *preconditions: Preconditions
+) -> Item:
+    """Return the object as it is, once the preconditions are found to hold.
+
+    A cache may lag behind what the client read elsewhere, so the API server is asked before a
+    client is refused. Raises Conflict.
+    """
+    if _hold(item, preconditions):
+        return item
+    item = await writer.read(kind, item.metadata.name)
+    if not _hold(item, preconditions):
+        raise Conflict("the object is not the one that the request is about")
+    return item
+
+
+def operations(item: Item, given: Given, data: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the JSON patch that makes the object what a client wants; empty if it is that."""
+    meta = item.metadata
+    found: list[dict[str, Any]] = []
+    if given.labels != labels.shown(meta.labels):
+        found.append(_put("/metadata/labels", labels.merged(meta.labels, given.labels)))
+    if given.finalizers != finalizers_of(meta):
+        found.append(_put("/metadata/finalizers", _finalizers(item, given.finalizers)))
+    stored = data_of(item)._asdict()
+    before = {name: part for name, part in stored.items() if part}
+    if _canonical(before) != _canonical(data):
+        found.append(_put("/spec/data", data))
+    return found
+
+
+def native_finalizers(names: list[str]) -> list[str]:
+    """Return clients' finalizers as they are kept."""
+    return [f"{FINALIZER_PREFIX}{name}" for name in names]
+
+
+def _finalizers(item: Item, names: list[str]) -> list[str]:
+    others = [name for name in item.metadata.finalizers if not name.startswith(FINALIZER_PREFIX)]
+    return others + native_finalizers(names)
+
+
+def _hold(item: Item, preconditions: tuple[Preconditions, ...]) -> bool:
+    return all(
+        wanted.uid in (None, item.metadata.uid)
+        and (wanted.resource_version is None or wanted.resource_version == version_of(item))
+        for wanted in preconditions
+    )
+
+
+def _put(path: str, value: object) -> dict[str, Any]:
+    return {"op": "add", "path": path, "value": value}
+
+
+def _canonical(data: dict[str, Any]) -> bytes:
+    # Not compared as Python values: there, 1 equals true.
+    return orjson.dumps(data, option=orjson.OPT_SORT_KEYS)

@@ -1,0 +1,107 @@
+"""What becomes of secrets in specs."""
+
+import base64
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from polyfleet.api.core.identity import sha512_crypt
+from tests.dialects.drogue.registry import Person, Registry, device, devices, error, members
+
+KEY = base64.b64encode(b"a key of sixteen").decode()
+
+
+def entries(registry: Registry, app: str, section: str = "authentication") -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = registry.shown(devices(app, "d"))["spec"][section]["credentials"]
+    return found
+
+
+def put(registry: Registry, app: str, spec: dict[str, Any]) -> int:
+    body = device(app, "d", spec=spec)
+    return int(registry.owner.put(devices(app, "d"), json=body).status_code)
+
+
+@pytest.mark.parametrize("given", ["secret", {"plain": "secret"}])
+@pytest.mark.parametrize("section", ["credentials", "authentication"])
+def test_a_password_is_hashed_before_it_is_stored(
+    registry: Registry,
+    app: str,
+    drogue_kubectl: Callable[..., str],
+    given: Any,
+    section: str,
+) -> None:
+    user = {"username": "u", "password": given, "unique": True}
+    registry.device(app, "d", spec={section: {"credentials": [{"pass": given}, {"user": user}]}})
+    first, second = entries(registry, app, section)
+    assert sha512_crypt.verify("secret", first["pass"]["sha512"])
+    assert sha512_crypt.verify("secret", second["user"]["password"]["sha512"])
+    assert first["pass"]["sha512"] != second["user"]["password"]["sha512"]
+    assert second["user"]["unique"] is True
+    assert "secret" not in drogue_kubectl("get", "device", f"{app}.d", "-o", "jsonpath={.spec}")
+
+
+def test_hashes_and_certificates_stay_as_they_are(registry: Registry, app: str) -> None:
+    given = [
+        {"pass": {"sha512": sha512_crypt.hashed("x")}},
+        {"pass": {"bcrypt": "$2b$12$" + "a" * 53}},
+        {"cert": "CN=d, O=x"},
+    ]
+    registry.device(app, "d", spec={"authentication": {"credentials": given}})
+    assert entries(registry, app) == given
+
+
+def test_the_same_password_again_is_no_change(registry: Registry, app: str) -> None:
+    spec = {"authentication": {"credentials": [{"pass": "secret"}]}}
+    registry.device(app, "d", spec=spec)
+    before = registry.shown(devices(app, "d"))
+    assert put(registry, app, spec) == 204
+    assert registry.shown(devices(app, "d")) == before
+
+
+def test_readers_do_not_see_credentials_and_writers_keep_them(
+    registry: Registry, app: str, stranger: Person
+) -> None:
+    registry.device(app, "d", spec={"authentication": {"credentials": [{"pass": "x"}]}, "a": 1})
+    give = {"members": {stranger.name: {"role": "reader"}}}
+    registry.owner.put(members(app), json=give)
+    assert registry.shown(devices(app, "d"), stranger)["spec"] == {"a": 1}
+    assert "authentication" not in stranger.get(devices(app)).text
+    shown = registry.shown(devices(app, "d"))
+    assert registry.owner.put(devices(app, "d"), json=shown).status_code == 204
+    assert registry.shown(devices(app, "d")) == shown
+
+
+def secret_of(registry: Registry, app: str, drogue_kubectl: Callable[..., str]) -> dict[str, str]:
+    uid = registry.shown(devices(app, "d"))["metadata"]["uid"]
+    found = json.loads(drogue_kubectl("get", "secret", f"device-{uid}-psk", "-o", "json"))
+    assert found["metadata"]["ownerReferences"][0]["uid"] == uid
+    data: dict[str, str] = found.get("data") or {}
+    return data
+
+
+def test_a_pre_shared_key_is_kept_in_a_secret(
+    registry: Registry, app: str, drogue_kubectl: Callable[..., str]
+) -> None:
+    psk = {"key": KEY, "validity": {"notBefore": "2030-01-01T00:00:00Z"}}
+    registry.device(app, "d", spec={"authentication": {"credentials": [{"psk": psk}]}})
+    (shown,) = entries(registry, app)
+    assert shown["psk"]["validity"] == psk["validity"]
+    assert shown["psk"]["key"] != KEY
+    assert base64.b64decode(shown["psk"]["key"])
+    assert list(secret_of(registry, app, drogue_kubectl).values()) == [KEY]
+    assert KEY not in drogue_kubectl("get", "device", f"{app}.d", "-o", "yaml")
+    # Written back as it was read, beside another one: both are there.
+    assert put(registry, app, {"authentication": {"credentials": [shown, {"psk": psk}]}}) == 204
+    assert list(secret_of(registry, app, drogue_kubectl).values()) == [KEY, KEY]
+    assert put(registry, app, {}) == 204
+    assert secret_of(registry, app, drogue_kubectl) == {}
+
+
+def test_a_reference_to_the_key_of_another_device_is_refused(registry: Registry, app: str) -> None:
+    spec = {"authentication": {"credentials": [{"psk": {"key": KEY}}]}}
+    registry.device(app, "d", spec=spec)
+    stolen = registry.shown(devices(app, "d"))["spec"]
+    reply = registry.owner.post(devices(app), json=device(app, "d2", spec=stolen))
+    assert error(reply)[:2] == (400, "BadRequest")
