@@ -54,9 +54,7 @@ class DeviceDocuments:
             return None
         document = translate.document(device, name=name, last_access=last_seen)
         groups = [
-            serial
-            for group in catalogue.groups_of(device)
-            if (serial := group.serial) is not None
+            serial for group in catalogue.groups_of(device) if (serial := group.serial) is not None
         ]
         if self._v2:
             document |= {"groups": groups, "connected": tag[2]}

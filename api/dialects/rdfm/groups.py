@@ -205,9 +205,7 @@ class GroupRoutes:
             return
         for device in await self._members(group):
             if any(is_in(device, rival) for rival in rivals):
-                raise Conflict(
-                    f"the device {device.serial} is in another group of that priority"
-                )
+                raise Conflict(f"the device {device.serial} is in another group of that priority")
 
     def _devices(
         self, caller: Caller, group: DeviceGroup, serials: Sequence[int]
