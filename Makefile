@@ -6,7 +6,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-annotate --no-emit-index-url --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status test lint format crds routes lock bench
+.PHONY: help up down status test lint format crds docs routes lock bench
 
 help:  ## show what there is
 	@awk -F ':.*## ' '/^[a-z.]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ format: .venv/.installed  ## format the code and fix what can be fixed
 
 crds: .venv/.installed  ## write the CustomResourceDefinitions of the chart anew
 	$(BIN)/python -m polyfleet.crds.generate
+
+docs: .venv/.installed  ## write docs/settings.md anew
+	$(BIN)/python -m polyfleet.cli.settings_page
 
 routes: .venv/.installed  ## write docs/routes.md from what the tests of the facade see
 	$(BIN)/pytest --write-routes tests/dialects tests/api

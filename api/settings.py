@@ -6,7 +6,15 @@ A field of a section is `POLYFLEET_<SECTION>__<NAME>`; lists are separated by co
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from polyfleet.api.core.identity.settings import IdentitySettings
@@ -24,15 +32,25 @@ def _split(value: object) -> object:
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
 
-class S3Settings(BaseModel):
+class _Section(BaseModel):
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class S3Settings(_Section):
     """An S3-compatible bucket. Without keys, the environment's own credentials are used."""
 
     bucket: str
+    """Name of the bucket; it must exist."""
     endpoint: str | None = None
+    """Address of the service; absent: AWS."""
     region: str = "us-east-1"
+    """Region of the bucket."""
     access_key_id: str | None = None
+    """Who we are to the service."""
     secret_access_key: SecretStr | None = None
+    """The secret that belongs to it."""
     path_style: bool = True
+    """Whether the bucket's name is a part of the path, not of the host name."""
 
 
 class ArtifactSettings(BaseSettings):
@@ -42,11 +60,16 @@ class ArtifactSettings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="POLYFLEET_ARTIFACTS_", env_nested_delimiter="__", extra="ignore"
+        env_prefix="POLYFLEET_ARTIFACTS_",
+        env_nested_delimiter="__",
+        extra="ignore",
+        use_attribute_docstrings=True,
     )
 
     driver: Literal["local", "s3"] = "local"
+    """Where files are kept: in a directory, which all replicas must share, or in a bucket."""
     directory: Path = Path("artifacts")
+    """The directory of the driver local."""
     public: bool = False
     """Whether files may be fetched without a signed link."""
     link_lifetime: int = Field(default=86_400, ge=60)
@@ -54,6 +77,7 @@ class ArtifactSettings(BaseSettings):
     maximum_size: int = Field(default=4 * 1024 * MIB, ge=1)
     """The largest file, in bytes."""
     s3: S3Settings | None = None
+    """The bucket of the driver s3."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -62,20 +86,22 @@ class ArtifactSettings(BaseSettings):
         return self
 
 
-class EnrollmentSettings(BaseModel):
+class EnrollmentSettings(_Section):
     """How many devices may wait to be let in."""
 
     maximum: int = Field(default=10_000, ge=1)
+    """Devices that may wait in all."""
     maximum_per_source: int = Field(default=1_000, ge=1)
-    """Of one source address."""
+    """Devices of one source address that may wait."""
     maximum_per_device: int = Field(default=4, ge=1)
     """Keys offered under one device id."""
 
 
-class ReportSettings(BaseModel):
+class ReportSettings(_Section):
     """How often one device's reports are written: a burst, then one per interval."""
 
     burst: int = Field(default=5, ge=1)
+    """Reports of one device that are written without a pause."""
     interval: float = Field(default=10.0, gt=0)
     """Seconds between two writes of one device once its burst is spent."""
     writes_per_second: float = Field(default=100.0, gt=0)
@@ -84,15 +110,16 @@ class ReportSettings(BaseModel):
     """Seconds that a device waits until its report is written; a slower one is written later."""
 
 
-class ActivitySettings(BaseModel):
+class ActivitySettings(_Section):
     """How often a device's last sign of life is written to the API server."""
 
     interval: float = Field(default=300.0, gt=0)
     """Seconds between two writes of one device; stretched for fleets that are too large for it."""
     writes_per_second: float = Field(default=100.0, gt=0)
+    """The budget for that, over all devices."""
 
 
-class RdfmSettings(BaseModel):
+class RdfmSettings(_Section):
     """What only the RDFM dialect reads."""
 
     refusal_delay: float = Field(default=1.0, ge=0)
@@ -116,14 +143,20 @@ class Settings(BaseSettings):
     """All settings of one facade process."""
 
     model_config = SettingsConfigDict(
-        env_prefix="POLYFLEET_", env_nested_delimiter="__", extra="ignore"
+        env_prefix="POLYFLEET_",
+        env_nested_delimiter="__",
+        extra="ignore",
+        use_attribute_docstrings=True,
     )
 
     namespace: str = "polyfleet"
+    """The namespace of the installation, which should be Polyfleet's own."""
     kubeconfig: Path | None = None
     """Else `KUBECONFIG`, else the service account of the pod."""
     host: str = "127.0.0.1"
+    """The address to listen on."""
     port: int = Field(default=8080, ge=0, le=65_535)
+    """The port to listen on; 0 is any free one."""
     public_url: str | None = None
     """The address under which clients reach the facade; absent: the one that a request used."""
     trusted_proxies: Names = ()
@@ -131,11 +164,13 @@ class Settings(BaseSettings):
     default_application: str = Field(
         default="default", pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"
     )
+    """The Application of dialects that know none; it is made if it is absent."""
     insecure: bool = False
     """For development only: every caller is an administrator."""
 
     dialects_off: Names = ()
-    attribute_labels: Names = ()
+    """Dialects that are not served."""
+    attribute_labels: Names = ("rdfm.hardware.devtype",)
     """Attributes that are mirrored as labels `attr.polyfleet.dev/<name>`."""
     maximum_body: int = Field(default=MIB, ge=1024)
     """The largest request body in bytes, file uploads aside."""
@@ -146,7 +181,9 @@ class Settings(BaseSettings):
     shutdown_timeout: int = Field(default=20, ge=0)
     """Seconds that open requests have to end, and then pending reports to be written."""
     log_format: Literal["json", "console"] = "json"
+    """One JSON object a line, or lines for people."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """What is less urgent than this is not logged."""
 
     artifacts: ArtifactSettings = Field(default_factory=ArtifactSettings)
     identity: IdentitySettings = IdentitySettings()

@@ -27,15 +27,19 @@ Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 class Settings(BaseSettings):
     """All settings of one operator process; times are in seconds."""
 
-    model_config = SettingsConfigDict(env_prefix="POLYFLEET_", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="POLYFLEET_", extra="ignore", use_attribute_docstrings=True
+    )
 
     namespace: str = "polyfleet"
+    """The namespace of the installation, which should be Polyfleet's own."""
     kubeconfig: Path | None = None
     """Else `KUBECONFIG`, else the service account of the pod."""
     default_application: str = Field(
         default="default", pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"
     )
-    attribute_labels: Names = ()
+    """The Application that is made at the start if it is absent."""
+    attribute_labels: Names = ("rdfm.hardware.devtype",)
     """Attributes that are mirrored as labels `attr.polyfleet.dev/<name>`."""
 
     operator_host: str = "127.0.0.1"
@@ -57,11 +61,15 @@ class Settings(BaseSettings):
     """How often names that nobody uses are taken back."""
 
     lease_duration: float = Field(default=15.0, ge=1)
+    """After how long without a sign of life another replica takes over."""
     sync_timeout: float = Field(default=120.0, gt=0)
     """How long the first filling of the cache may take."""
     stale_after: float = Field(default=90.0, gt=0)
     """How long the API server may be silent before this process is unready."""
     shutdown_timeout: float = Field(default=20.0, gt=0)
+    """How long work under way has to end."""
 
     log_format: Literal["json", "console"] = "json"
+    """One JSON object a line, or lines for people."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """What is less urgent than this is not logged."""

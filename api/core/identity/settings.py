@@ -33,18 +33,20 @@ SecureUrl = Annotated[str, AfterValidator(_secure_url)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class OidcSettings(_Section):
     """An OpenID Connect issuer whose access tokens are taken."""
 
     issuer: SecureUrl
+    """Its address, as its tokens name it; its keys are found from there."""
     audiences: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(min_length=1)
     """A token must be meant for one of these."""
     algorithms: Annotated[tuple[Algorithm, ...], NoDecode, BeforeValidator(_split)] = Field(
         default=("RS256", "PS256", "ES256"), min_length=1
     )
+    """How its tokens may be signed."""
     leeway: float = Field(default=30.0, ge=0, le=300)
     """Seconds by which the issuer's clock may differ from ours."""
     username_claim: str | None = None
@@ -59,11 +61,15 @@ class IntrospectionSettings(_Section):
     """An RFC 7662 endpoint that is asked about tokens which nobody else knows."""
 
     url: SecureUrl
+    """Where to ask."""
     client_id: str
+    """Who we are to it."""
     client_secret: SecretStr
+    """The secret that belongs to it."""
     cache_seconds: float = Field(default=30.0, ge=0, le=60)
     """For how long an answer is believed: a revoked token may live on for this long."""
     timeout: float = Field(default=5.0, gt=0)
+    """Seconds that one question may take."""
 
 
 class TokenReviewSettings(_Section):
@@ -75,7 +81,9 @@ class TokenReviewSettings(_Section):
     Empty: the API server is never asked.
     """
     audience: str = Field(default="polyfleet", min_length=1)
+    """Whom a service account's token must be meant for."""
     cache_seconds: float = Field(default=30.0, ge=0, le=60)
+    """For how long an answer of the API server is believed."""
 
 
 class IdentitySettings(_Section):
@@ -90,5 +98,8 @@ class IdentitySettings(_Section):
     administrator_scope: str | None = None
     """Scope or role of a foreign token that makes its bearer an administrator."""
     oidc: OidcSettings | None = None
+    """An issuer whose tokens are taken; absent: none."""
     introspection: IntrospectionSettings | None = None
+    """An endpoint that is asked about tokens; absent: none."""
     token_review: TokenReviewSettings = TokenReviewSettings()
+    """Service accounts that may call."""
