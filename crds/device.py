@@ -115,8 +115,8 @@ class Device(CustomResource):
         Column("Version", ".status.software.version", description="The software it reported"),
         Column(
             "Type",
-            '.status.reported[?(@.name=="rdfm.hardware.devtype")].value.string',
-            description="The hardware it reported",
+            r".metadata.labels.attr\.polyfleet\.dev/rdfm\.hardware\.devtype",
+            description="The hardware that people declared, else that it reported",
         ),
         SERIAL,
         Column("Last Seen", ".status.lastSeen", "date"),

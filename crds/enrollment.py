@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from polyfleet.crds.base import APPLICATION, Column, CustomResource, Names, Part
+from polyfleet.crds.base import APPLICATION, READY, REASON, Column, CustomResource, Names, Part
 from polyfleet.crds.conditions import Status
 from polyfleet.crds.schema import Rule
 from polyfleet.crds.types import (
@@ -54,6 +54,8 @@ class Enrollment(CustomResource):
     columns: ClassVar[tuple[Column, ...]] = (
         Column("ID", ".spec.deviceId"),
         Column("Approval", ".spec.approval"),
+        READY,
+        REASON,
         Column("Key Change", '.status.conditions[?(@.type=="KeyChange")].status'),
         Column("From", ".spec.sourceAddress"),
         Column("Last Appeared", ".status.lastAppeared", "date"),

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from polyfleet.crds.base import SERIAL, Column, CustomResource, Names, Part
+from polyfleet.crds.base import READY, REASON, SERIAL, Column, CustomResource, Names, Part
 from polyfleet.crds.conditions import Status
 from polyfleet.crds.schema import Rule
 from polyfleet.crds.types import (
@@ -63,6 +63,8 @@ class User(CustomResource):
         Column("User", ".spec.name"),
         Column("Administrator", ".spec.administrator", "boolean"),
         Column("Disabled", ".spec.disabled", "boolean"),
+        READY,
+        REASON,
         SERIAL,
         Column("Email", ".spec.email", wide=True),
     )

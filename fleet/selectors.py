@@ -10,6 +10,7 @@ MAX_TEXT = 8192
 _KEY = (
     r"(?:[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 )
+_LABEL_KEY = re.compile(_KEY)
 _VALUE = r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?"
 # Spaces are taken possessively (`*+`): a value may be empty, so they could else be split in
 # exponentially many ways.
@@ -48,6 +49,12 @@ def parse(text: str) -> LabelSelector:
         requirements.append(_requirement(part))
         position = part.end()
     return LabelSelector(match_expressions=tuple(requirements))
+
+
+def invalid_keys(selector: LabelSelector) -> list[str]:
+    """Return the keys that no label can have, so that the selector can never mean them."""
+    keys = [*selector.match_labels, *(part.key for part in selector.match_expressions)]
+    return [key for key in keys if not _LABEL_KEY.fullmatch(key)]
 
 
 def text(selector: LabelSelector) -> str:

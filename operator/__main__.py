@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from polyfleet.kube.configuration import ConfigurationError
 from polyfleet.operator.logs import configure_logging
-from polyfleet.operator.process import run_until_signalled
+from polyfleet.operator.process import LeaseLostError, run_until_signalled
 from polyfleet.operator.settings import Settings
 
 
@@ -26,6 +26,9 @@ def main() -> int:
     except ConfigurationError as error:
         log.error("cannot reach a cluster", error=str(error))  # noqa: TRY400 - no fault of ours
         return 2
+    except LeaseLostError as error:
+        log.error("ended", reason=str(error))  # noqa: TRY400 - it is meant to happen
+        return 1
     except Exception:
         log.exception("ended")
         return 1

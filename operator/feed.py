@@ -24,8 +24,10 @@ from polyfleet.operator.indexes import (
     FILE,
     GROUP,
     PACKAGE,
+    PIN,
     SELECTS,
     SERIAL,
+    UID,
     WIRE_NAME,
     group_wire_name,
     label_groups,
@@ -39,6 +41,7 @@ CLAIMS_KEY = "claims"
 COMMAND_KEY = "command"
 DEFAULT_KEY = "default application"
 DEVICE_KEY = "device"
+DEVICES_KEY = "devices"
 ENROLLMENT_KEY = "enrollment"
 GROUP_KEY = "group"
 MEMBERS_KEY = "members"
@@ -112,6 +115,8 @@ class Feed:
             self._many(PACKAGE_KEY, cache.packages, APPLICATION, name)
             self._many(ROLLOUT_KEY, cache.rollouts, APPLICATION, name)
             self._many(ENROLLMENT_KEY, cache.enrollments, APPLICATION, name)
+        if change.old is None or change.new is None:
+            self._add(Key(DEVICES_KEY, item.spec.name))
 
     def _device(self, change: Change[Device]) -> None:
         old, new = change.old, change.new
@@ -194,6 +199,8 @@ class Feed:
             self._owner(item.spec.application)
             self._many(GROUP_KEY, self._cache.groups, PACKAGE, name)
             self._many(ROLLOUT_KEY, self._cache.rollouts, PACKAGE, name)
+            for device in self._cache.devices.find(PIN, name):
+                self.device_if_needed(device)
         file = stored_file(item)
         if file is not None and (change.old is None or change.new is None):
             self._many(PACKAGE_KEY, self._cache.packages, FILE, file)
@@ -219,6 +226,8 @@ class Feed:
             for application in self._cache.applications.values():
                 if item.spec.name in named_users(application):
                     self._add(Key(APPLICATION_KEY, application.metadata.name))
+        if change.new is None:
+            self._many(TOKEN_KEY, self._cache.access_tokens, UID, item.metadata.uid)
         if change.new is not None:
             self._same_serial(USER_KEY, self._cache.users, change.new)
 

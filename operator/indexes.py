@@ -10,7 +10,7 @@ from polyfleet.fleet.objects.group import DeviceGroup
 from polyfleet.fleet.objects.metadata import GROUP_LABEL_PREFIX
 from polyfleet.fleet.objects.package import Package
 from polyfleet.fleet.objects.rollout import Rollout
-from polyfleet.fleet.objects.user import User
+from polyfleet.fleet.objects.user import AccessToken, User
 from polyfleet.fleet.serials import Numbered
 from polyfleet.kube.cache import Cache
 from polyfleet.kube.devices import index_identities
@@ -23,6 +23,7 @@ GROUP = "operator group"
 MEMBERSHIP = "operator membership"
 FILE = "operator file"
 PACKAGE = "operator package"
+UID = "operator uid"
 SELECTS = "operator selects"
 
 MembershipKey = tuple[str, str, str, str]
@@ -54,6 +55,8 @@ def add_indexes(cache: Cache) -> None:
     cache.enrollments.add_index(WIRE_NAME, enrollment_wire_name)
     cache.users.add_index(WIRE_NAME, _user_name)
     cache.users.add_index(SERIAL, _serial)
+    cache.users.add_index(UID, _uid)
+    cache.access_tokens.add_index(UID, _token_user)
 
 
 def application_present(cache: Cache, name: str) -> bool:
@@ -131,6 +134,14 @@ def _rollout_groups(rollout: Rollout) -> tuple[str, ...]:
 
 def _user_name(user: User) -> tuple[str]:
     return (user.spec.name,)
+
+
+def _uid(user: User) -> tuple[str]:
+    return (user.metadata.uid,)
+
+
+def _token_user(token: AccessToken) -> tuple[str]:
+    return (token.spec.user_uid,)
 
 
 def _serial(item: Numbered) -> tuple[int, ...]:

@@ -27,6 +27,7 @@ from polyfleet.operator.feed import (
     COMMAND_KEY,
     DEFAULT_KEY,
     DEVICE_KEY,
+    DEVICES_KEY,
     ENROLLMENT_KEY,
     GROUP_KEY,
     MEMBERS_KEY,
@@ -36,12 +37,13 @@ from polyfleet.operator.feed import (
     USER_KEY,
     Feed,
 )
+from polyfleet.operator.indexes import APPLICATION
 from polyfleet.operator.metrics import QueueMetrics
 from polyfleet.operator.queue import Key, WorkQueue
 
 # There can be many thousands of these, and their writes are rationed: people's own changes of
 # groups, packages and applications do not wait behind them.
-BULK = frozenset({DEVICE_KEY, MEMBERS_KEY, COMMAND_KEY, TOKEN_KEY})
+BULK = frozenset({DEVICE_KEY, DEVICES_KEY, MEMBERS_KEY, COMMAND_KEY, TOKEN_KEY})
 
 # Counts of many objects are written at most this often, in seconds.
 SPACING = {APPLICATION_KEY: 1.0, GROUP_KEY: 0.5, PACKAGE_KEY: 0.5, MEMBERS_KEY: 2.0}
@@ -116,6 +118,9 @@ class Leader:
         self.add(key)
 
     async def _handle(self, key: Key) -> float | None:
+        if key.controller == DEVICES_KEY:
+            await self._look_at_devices(self._context.cache.devices.find(APPLICATION, key.name))
+            return None
         if key.controller == MEMBERS_KEY:
             await self._look_at_devices(self._feed.members_of(key.name))
             return None

@@ -97,7 +97,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if config.option.write_routes:
         PAGE.write_text(rendered(_without_rarities(_seen.items())))
     elif _is_whole(config):
-        lost = missing(promised(PAGE.read_text()), _seen)
+        lost = missing(_without_chance(promised(PAGE.read_text())), _seen)
         if lost:
             print("\ndocs/routes.md promises what no test saw:", *lost, sep="\n  ")  # noqa: T201
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -106,6 +106,11 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 def _is_whole(config: pytest.Config) -> bool:
     chosen = config.option.keyword or config.option.markexpr or config.option.deselect
     return config.args_source == pytest.Config.ArgsSource.TESTPATHS and not chosen
+
+
+def _without_chance(routes: dict[Route, set[int]]) -> dict[Route, set[int]]:
+    """Leave out 409: who of two writers gets it, and whether one does, is a matter of chance."""
+    return {route: statuses - {409} for route, statuses in routes.items()}
 
 
 def _without_rarities(seen: Iterable[tuple[Route, set[int]]]) -> dict[Route, set[int]]:

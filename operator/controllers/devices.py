@@ -17,6 +17,7 @@ from polyfleet.operator.reconcile.adoption import SerialNeed, metadata_patch, ol
 from polyfleet.operator.reconcile.devices import (
     condition_patch,
     equal_groups,
+    problem,
     stale_groups,
     wanted_labels,
 )
@@ -77,7 +78,29 @@ def _condition_patch(cache: Cache, device: Device, now: datetime) -> dict[str, A
     claimants = cache.devices.find(IDENTITY, (device.spec.application, device.spec.device_id))
     older = older_claimant(device, claimants) if len(claimants) > 1 else None
     equal = equal_groups(device, _candidate_groups(cache, device))
-    return condition_patch(device, older=older, equal=equal, now=now)
+    trouble = problem(
+        device,
+        application=cache.applications.get(device.spec.application) is not None,
+        pin=_pin_present(cache, device),
+        missing_groups=_missing_groups(cache, device),
+    )
+    return condition_patch(device, older=older, equal=equal, trouble=trouble, now=now)
+
+
+def _pin_present(cache: Cache, device: Device) -> bool:
+    if device.spec.pin is None:
+        return True
+    package = cache.packages.get(device.spec.pin)
+    return package is not None and package.spec.application == device.spec.application
+
+
+def _missing_groups(cache: Cache, device: Device) -> list[str]:
+    return [
+        name
+        for name in label_groups(device)
+        if (group := cache.groups.get(name)) is None
+        or group.spec.application != device.spec.application
+    ]
 
 
 def _candidate_groups(cache: Cache, device: Device) -> list[DeviceGroup]:

@@ -5,25 +5,59 @@ from datetime import timedelta
 from typing import TypeVar
 
 from polyfleet.fleet.objects.command import Command
-from polyfleet.fleet.objects.kinds import ACCESS_TOKENS, COMMANDS, Kind
+from polyfleet.fleet.objects.kinds import ACCESS_TOKENS, COMMANDS, USERS, Kind
 from polyfleet.fleet.objects.user import AccessToken
+from polyfleet.kube.devices import find_device
 from polyfleet.kube.errors import NotFound
 from polyfleet.operator.context import Context
+from polyfleet.operator.indexes import UID
+from polyfleet.operator.reconcile.adoption import metadata_patch
 from polyfleet.operator.reconcile.expiry import seconds_left
+from polyfleet.operator.reconcile.verdict import Notice
 
 Expiring = TypeVar("Expiring", Command, AccessToken)
 
 
 async def reconcile_command(context: Context, name: str) -> float | None:
-    """Delete the command if it is over; return when to look again."""
+    """Label the command, and delete it if it is over; return when to look again."""
     command = context.cache.commands.get(name)
-    return None if command is None else await _expire(context, COMMANDS, command)
+    if command is None or command.metadata.terminating:
+        return None
+    spec = command.spec
+    metadata = metadata_patch(command.metadata, application=spec.application)
+    if metadata is not None:
+        await context.limiter.acquire()
+        command = await context.write(COMMANDS, command, metadata=metadata)
+        if find_device(context.cache.devices, spec.application, spec.device) is None:
+            message = f"there is no device {spec.device} in application {spec.application}"
+            context.tell(command, Notice("DeviceMissing", message, "Warning"))
+    readable = seconds_left(spec.expires_at, timedelta(0), context.clock()) is not None
+    again = await _expire(context, COMMANDS, command)
+    if readable and again is None and command.status.delivered is None:
+        message = f"it was not delivered until {spec.expires_at}, and is deleted"
+        context.tell(command, Notice("CommandExpired", message, "Warning"))
+    return again
 
 
 async def reconcile_token(context: Context, name: str) -> float | None:
-    """Delete the token if it is over; return when to look again."""
+    """Delete the token if it or its user is no more; return when to look again."""
     token = context.cache.access_tokens.get(name)
-    return None if token is None else await _expire(context, ACCESS_TOKENS, token)
+    if token is None or token.metadata.terminating:
+        return None
+    if await _is_orphan(context, token):
+        with suppress(NotFound):
+            await context.writer.delete(ACCESS_TOKENS, token, checked=False)
+        return None
+    return await _expire(context, ACCESS_TOKENS, token)
+
+
+async def _is_orphan(context: Context, token: AccessToken) -> bool:
+    """Say whether the user is gone; the API server is asked, as the cache may be behind."""
+    uid = token.spec.user_uid
+    if context.cache.users.names(UID, uid):
+        return False
+    named = context.client.list_pages(USERS, field_selector=f"spec.name={token.spec.user}")
+    return not any([user.metadata.uid == uid async for page in named for user in page.items])
 
 
 async def _expire(context: Context, kind: Kind[Expiring], item: Expiring) -> float | None:

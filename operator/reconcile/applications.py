@@ -9,7 +9,7 @@ import msgspec
 
 from polyfleet.fleet.objects.application import KEEPS_DEVICES, Application, UserReference
 from polyfleet.fleet.objects.metadata import FINALIZER
-from polyfleet.operator.reconcile.conditions import Wanted, has_reason, status_patch
+from polyfleet.operator.reconcile.conditions import Wanted, enumerated, has_reason, status_patch
 from polyfleet.operator.reconcile.verdict import Notice, Verdict
 
 READY = "Ready"
@@ -98,7 +98,10 @@ def _ready(facts: ApplicationFacts) -> Wanted:
         if deletion_waits(facts):
             return Wanted(READY, False, HAS_DEVICES, _waiting(facts))
         return Wanted(READY, False, "Deleting", "what belongs to it is being deleted")
-    return Wanted(READY, True, "Reconciled", "")
+    bound = {member.user for member in bound_members(facts.application, facts.user_uid)}
+    unknown = sorted(named_users(facts.application) - bound)
+    message = f"there are no users of these names: {enumerated(unknown)}" if unknown else ""
+    return Wanted(READY, True, "Reconciled", message)
 
 
 def _waiting(facts: ApplicationFacts) -> str:

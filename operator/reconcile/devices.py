@@ -1,5 +1,6 @@
 """Device: labels that people set by hand, and what they should know about their devices."""
 
+import re
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
@@ -14,7 +15,13 @@ from polyfleet.fleet.objects.metadata import APPLICATION_LABEL, GROUP_LABEL_PREF
 from polyfleet.operator.reconcile.conditions import Wanted, condition_list, enumerated, holds
 
 GROUP_CONFLICT = "GroupConflict"
+READY = "Ready"
 UNIQUE = "Unique"
+
+# Only the frame is looked at: there may be very many devices.
+_PEM = re.compile(
+    r"\s*-----BEGIN (RSA )?PUBLIC KEY-----[A-Za-z0-9+/=\s]+-----END (RSA )?PUBLIC KEY-----\s*"
+)
 
 FindGroup = Callable[[str], DeviceGroup | None]
 
@@ -81,8 +88,40 @@ def equal_groups(device: Device, groups: Iterable[DeviceGroup]) -> tuple[DeviceG
     return first if len(first) > 1 else ()
 
 
+def problem(
+    device: Device, *, application: bool, pin: bool, missing_groups: Iterable[str]
+) -> Wanted | None:
+    """Return the first thing about the device that cannot be meant, if there is one.
+
+    `application` and `pin` say whether what the spec names is there.
+    """
+    spec = device.spec
+    missing = list(missing_groups)
+    if not application:
+        return _not_ready("ApplicationMissing", f"there is no application {spec.application}")
+    if not pin:
+        message = f"spec.pin: {spec.pin} is no package of application {spec.application}"
+        return _not_ready("PinMissing", message)
+    if missing:
+        message = f"labels of groups that its application does not have: {enumerated(missing)}"
+        return _not_ready("GroupMissing", message)
+    for number, key in enumerate(spec.public_keys):
+        if not _PEM.fullmatch(key):
+            return _not_ready("InvalidKey", f"spec.publicKeys[{number}] is no PEM public key")
+    return None
+
+
+def _not_ready(reason: str, message: str) -> Wanted:
+    return Wanted(READY, False, reason, message)
+
+
 def condition_patch(
-    device: Device, *, older: str | None, equal: tuple[DeviceGroup, ...], now: datetime
+    device: Device,
+    *,
+    older: str | None,
+    equal: tuple[DeviceGroup, ...],
+    trouble: Wanted | None = None,
+    now: datetime,
 ) -> dict[str, Any] | None:
     """Return the status patch for what people should know; None if nothing has to be written.
 
@@ -93,6 +132,8 @@ def condition_patch(
         wanted.append(_unique(older))
     if equal or holds(device, GROUP_CONFLICT):
         wanted.append(_conflict(equal))
+    if trouble is not None or holds(device, READY) is False:
+        wanted.append(trouble or Wanted(READY, True, "Reconciled", ""))
     conditions = condition_list(device, wanted, now)
     if conditions is None:
         return None

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from polyfleet.fleet import policy
+from polyfleet.fleet import policy, selectors
+from polyfleet.fleet.json_text import is_object
 from polyfleet.fleet.objects.group import DeviceGroup
 from polyfleet.fleet.objects.package import Package
 from polyfleet.operator.reconcile.conditions import (
@@ -42,7 +43,7 @@ def judge(facts: GroupFacts, now: datetime) -> Verdict:
 
 def ready(facts: GroupFacts) -> Wanted:
     """Return the Ready condition: the first check that fails gives its reason."""
-    for check in (_application, _only_one, _packages, _target):
+    for check in (_application, _only_one, _selector, _metadata, _packages, _target):
         problem = check(facts)
         if problem is not None:
             return problem
@@ -61,6 +62,20 @@ def _only_one(facts: GroupFacts) -> Wanted | None:
         return None
     message = f"the older group {facts.older} has the same name in the APIs"
     return Wanted(READY, False, "DuplicateName", message)
+
+
+def _selector(facts: GroupFacts) -> Wanted | None:
+    selector = facts.group.spec.selector
+    invalid = selectors.invalid_keys(selector) if selector is not None else []
+    if not invalid:
+        return None
+    return Wanted(READY, False, "InvalidSelector", f"not label keys: {enumerated(invalid)}")
+
+
+def _metadata(facts: GroupFacts) -> Wanted | None:
+    if is_object(facts.group.spec.metadata):
+        return None
+    return Wanted(READY, False, "InvalidMetadata", "spec.metadata is not the text of a JSON object")
 
 
 def _packages(facts: GroupFacts) -> Wanted | None:

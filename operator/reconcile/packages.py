@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from polyfleet.fleet.artifacts import is_missing
+from polyfleet.fleet.json_text import is_json, is_object
 from polyfleet.fleet.objects.package import Package
 from polyfleet.operator.reconcile.conditions import (
     Wanted,
@@ -58,7 +59,9 @@ def judge(facts: PackageFacts, now: datetime) -> Verdict:
     fields = plain_fields({"assigned": len(users.groups), "serial": facts.serial})
     status = status_patch(package, [_ready(facts), _deletable(users)], now, **fields)
     notices: tuple[Notice, ...] = ()
-    if package.metadata.terminating and users.any and status is not None:
+    # While its application goes, those who use it go too: nobody has to do anything.
+    waiting = package.metadata.terminating and users.any and facts.application_present
+    if waiting and status is not None:
         notices = (Notice("PackageInUse", f"its deletion waits for {users}", "Warning"),)
     return Verdict(status=status, notices=notices)
 
@@ -74,9 +77,21 @@ def waits(package: Package) -> bool:
 
 
 def _ready(facts: PackageFacts) -> Wanted:
-    if not facts.application_present:
-        name = facts.package.spec.application
-        return Wanted(READY, False, "ApplicationMissing", f"there is no application {name}")
+    for check in (_application, _artifact, _texts):
+        problem = check(facts)
+        if problem is not None:
+            return problem
+    return Wanted(READY, True, "Reconciled", "")
+
+
+def _application(facts: PackageFacts) -> Wanted | None:
+    if facts.application_present:
+        return None
+    name = facts.package.spec.application
+    return Wanted(READY, False, "ApplicationMissing", f"there is no application {name}")
+
+
+def _artifact(facts: PackageFacts) -> Wanted | None:
     if facts.package.spec.artifact is None:
         return Wanted(READY, False, "ArtifactMissing", "there is nothing to install")
     if facts.file_owner is not None:
@@ -84,7 +99,17 @@ def _ready(facts: PackageFacts) -> Wanted:
         return Wanted(READY, False, "ArtifactTaken", message)
     if is_missing(facts.package):
         return Wanted(READY, False, "ArtifactMissing", "its file is not in the store")
-    return Wanted(READY, True, "Reconciled", "")
+    return None
+
+
+def _texts(facts: PackageFacts) -> Wanted | None:
+    spec = facts.package.spec
+    if not is_object(spec.metadata):
+        message = "spec.metadata is not the text of a JSON object"
+        return Wanted(READY, False, "InvalidMetadata", message)
+    if spec.specification is not None and not is_json(spec.specification):
+        return Wanted(READY, False, "InvalidSpecification", "spec.specification is not JSON text")
+    return None
 
 
 def _deletable(users: PackageUsers) -> Wanted:

@@ -10,7 +10,9 @@ import yaml
 FLEET = """
 apiVersion: polyfleet.dev/v1alpha1
 kind: Device
-metadata: {name: d1, labels: {polyfleet.dev/serial: "7"}}
+metadata:
+  name: d1
+  labels: {polyfleet.dev/serial: "7", attr.polyfleet.dev/rdfm.hardware.devtype: kettle}
 spec: {application: default, deviceId: "aa:bb"}
 ---
 apiVersion: polyfleet.dev/v1alpha1

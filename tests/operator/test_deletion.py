@@ -137,14 +137,27 @@ def test_the_deletion_of_the_default_application_is_taken_back_by_its_finalizers
         assert own_fleet.get("Device", "d1") is not None
 
 
+def test_the_tokens_of_a_user_go_with_the_user(fleet: Any, unique: str) -> None:
+    uid = fleet.create("User", unique)["metadata"]["uid"]
+    fleet.create("AccessToken", unique, user=unique, userUid=uid)
+    fleet.create("AccessToken", f"{unique}old", user=unique, userUid="of-one-before")
+    fleet.gone("AccessToken", f"{unique}old")
+    assert fleet.get("AccessToken", unique) is not None
+    fleet.delete("User", unique)
+    fleet.gone("AccessToken", unique)
+
+
 def test_expired_commands_and_tokens_go_and_others_stay(fleet: Any, unique: str) -> None:
     past = {"expiresAt": "2020-01-01T00:00:00Z"}
+    owner = {"user": unique, "userUid": fleet.create("User", unique)["metadata"]["uid"]}
     fleet.create("Command", f"{unique}old", **past)
-    fleet.create("AccessToken", f"{unique}old", **past)
+    fleet.create("AccessToken", f"{unique}old", **past, **owner)
     fleet.create("Command", f"{unique}new")
-    fleet.create("AccessToken", f"{unique}new")
+    fleet.create("AccessToken", f"{unique}new", **owner)
     fleet.gone("Command", f"{unique}old")
     fleet.gone("AccessToken", f"{unique}old")
+    told = "it was not delivered until 2020-01-01T00:00:00Z, and is deleted"
+    eventually_told(fleet, "CommandExpired", told)
     assert fleet.get("Command", f"{unique}new") is not None
     assert fleet.get("AccessToken", f"{unique}new") is not None
 

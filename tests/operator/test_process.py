@@ -90,6 +90,9 @@ def test_it_ends_when_another_has_the_lease(own_fleet: Any, start_operator: Any)
         own_fleet.leases.patch_namespaced_lease("polyfleet-operator", own_fleet.namespace, lease)
         assert operator.process.wait(60) == 1
     assert "the Lease is lost" in operator.log.read_text()
+    ended = operator.logged("ended")
+    assert ended is not None
+    assert "exception" not in ended
 
 
 def test_it_says_what_is_wrong_with_its_settings(own_fleet: Any, start_operator: Any) -> None:

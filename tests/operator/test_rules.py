@@ -159,6 +159,10 @@ def group_facts(make: Any, **changes: Any) -> groups.GroupFacts:
         ({"spec": {"policy": "exact_match,3.0"}}, "TargetMissing"),
         ({"spec": {"policy": "no_update,"}}, "Reconciled"),
         ({"spec": {"policy": "newest"}}, "InvalidPolicy"),
+        (
+            {"spec": {"policy": "newest", "selector": {"matchLabels": {"a b/c": "x"}}}},
+            "InvalidSelector",
+        ),
     ],
 )
 def test_a_group_is_ready_or_says_why_not(make: Any, changes: Any, reason: str) -> None:

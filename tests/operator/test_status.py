@@ -3,6 +3,8 @@
 import uuid
 from typing import Any
 
+import pytest
+
 
 def status(item: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = item.get("status", {})
@@ -151,3 +153,77 @@ def test_a_package_whose_file_a_facade_did_not_find_is_not_ready(fleet: Any, uni
     }
     fleet.set_status("Package", unique, conditions=[*status(package)["conditions"], lost])
     fleet.condition("Package", unique, "Ready", "False", "ArtifactMissing")
+
+
+@pytest.mark.parametrize(
+    ("spec", "labels", "reason"),
+    [
+        ({"application": "nosuch"}, {}, "ApplicationMissing"),
+        ({"pin": "nosuch"}, {}, "PinMissing"),
+        ({}, {"group.polyfleet.dev/canary": "true"}, "GroupMissing"),
+        ({"publicKeys": ["hello"]}, {}, "InvalidKey"),
+    ],
+)
+def test_a_device_says_what_cannot_be_meant(
+    fleet: Any, unique: str, spec: dict[str, Any], labels: dict[str, str], reason: str
+) -> None:
+    fleet.create("Device", unique, labels=labels, **spec)
+    fleet.condition("Device", unique, "Ready", "False", reason)
+
+
+def test_a_device_is_cleared_when_what_it_names_comes(fleet: Any, unique: str) -> None:
+    key = f"group.polyfleet.dev/{unique}"
+    fleet.create("Device", unique, application=unique, pin=unique, labels={key: "true"})
+    fleet.condition("Device", unique, "Ready", "False", "ApplicationMissing")
+    fleet.create("Application", unique)
+    fleet.condition("Device", unique, "Ready", "False", "PinMissing")
+    fleet.create("Package", unique, application=unique)
+    fleet.condition("Device", unique, "Ready", "False", "GroupMissing")
+    fleet.create("DeviceGroup", unique, application=unique)
+    fleet.condition("Device", unique, "Ready", "True", "Reconciled")
+
+
+def test_a_command_is_found_by_its_application_and_tells_of_a_missing_device(
+    fleet: Any, unique: str
+) -> None:
+    fleet.create("Command", unique, device=unique)
+    label = "polyfleet.dev/application"
+    fleet.comes_to("Command", unique, lambda item: item["metadata"]["labels"][label] == "default")
+    note = f"there is no device {unique} in application default"
+    fleet.comes_to("Command", unique, lambda _: note in fleet.events("DeviceMissing"))
+
+
+def test_a_member_who_is_no_user_is_named(fleet: Any, unique: str) -> None:
+    fleet.create("Application", unique, members=[{"user": "ghost", "role": "reader"}])
+    message = fleet.condition("Application", unique, "Ready", "True", "Reconciled")
+    assert message == "there are no users of these names: ghost"
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [({"specification": "{"}, "InvalidSpecification"), ({"metadata": "{nope"}, "InvalidMetadata")],
+)
+def test_a_package_whose_json_is_none_is_not_ready(
+    fleet: Any, unique: str, spec: dict[str, str], reason: str
+) -> None:
+    artifact = {"driver": "url", "url": "https://x.example", "sha256": "0" * 64, "size": 1}
+    fleet.create("Package", unique, artifact=artifact, **spec)
+    fleet.condition("Package", unique, "Ready", "False", reason)
+
+
+def test_a_sweep_does_not_warn_of_packages_in_use(fleet: Any, unique: str) -> None:
+    fleet.create("Application", unique)
+    fleet.create("Package", unique, application=unique)
+    fleet.create("DeviceGroup", unique, application=unique, packages=[unique])
+    fleet.condition("Package", unique, "Deletable", "False", "InUse")
+    fleet.delete("Application", unique)
+    fleet.gone("Application", unique)
+    assert not [note for note in fleet.events("PackageInUse") if unique in note]
+
+
+@pytest.mark.parametrize("text", ["{nope", "[]"])
+def test_a_group_whose_metadata_is_no_object_is_not_ready(
+    fleet: Any, unique: str, text: str
+) -> None:
+    fleet.create("DeviceGroup", unique, metadata=text)
+    fleet.condition("DeviceGroup", unique, "Ready", "False", "InvalidMetadata")
