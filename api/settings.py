@@ -128,7 +128,7 @@ class RdfmSettings(_Section):
     """How many answers may be held back at once."""
 
 
-class DrogueSettings(BaseModel):
+class DrogueSettings(_Section):
     """What only the Drogue dialect reads."""
 
     command_lifetime: float = Field(default=300.0, gt=0, le=86_400)
