@@ -22,6 +22,7 @@ from polyfleet.operator.controllers import devices as device_controller
 from polyfleet.operator.indexes import (
     APPLICATION,
     FILE,
+    FILTER,
     GROUP,
     PACKAGE,
     PIN,
@@ -29,6 +30,7 @@ from polyfleet.operator.indexes import (
     SERIAL,
     UID,
     WIRE_NAME,
+    filters_for,
     group_wire_name,
     label_groups,
 )
@@ -177,6 +179,9 @@ class Feed:
             (wire_name,) = group_wire_name(item)
             self._many(GROUP_KEY, self._cache.groups, WIRE_NAME, wire_name)
             self._many(ROLLOUT_KEY, self._cache.rollouts, GROUP, item.metadata.name)
+        if _presence_changed(change):
+            for key in filters_for(item):
+                self._many(PACKAGE_KEY, self._cache.packages, FILTER, key)
         self._named_packages(old, new)
         if _membership_rules(old) != _membership_rules(new):
             self._add(Key(MEMBERS_KEY, item.metadata.name))

@@ -23,6 +23,7 @@ GROUP = "operator group"
 MEMBERSHIP = "operator membership"
 FILE = "operator file"
 PACKAGE = "operator package"
+FILTER = "operator filter"
 UID = "operator uid"
 SELECTS = "operator selects"
 
@@ -48,6 +49,7 @@ def add_indexes(cache: Cache) -> None:
     cache.packages.add_index(APPLICATION, _package_application)
     cache.packages.add_index(SERIAL, _serial)
     cache.packages.add_index(FILE, _file)
+    cache.packages.add_index(FILTER, _filters)
     cache.rollouts.add_index(APPLICATION, _rollout_application)
     cache.rollouts.add_index(PACKAGE, _rollout_package)
     cache.rollouts.add_index(GROUP, _rollout_groups)
@@ -102,6 +104,18 @@ def _package_application(package: Package) -> tuple[str]:
 def _file(package: Package) -> tuple[tuple[str, str], ...]:
     file = stored_file(package)
     return () if file is None else (file,)
+
+
+def filters_for(group: DeviceGroup) -> tuple[tuple[str, str], ...]:
+    """Return the keys of the packages whose offer may name the group."""
+    application = group.spec.application
+    called = (group.metadata.name, group.spec.name, group.metadata.uid)
+    return tuple((application, name) for name in called)
+
+
+def _filters(package: Package) -> tuple[tuple[str, str], ...]:
+    filters = package.spec.offer.filters if package.spec.offer is not None else ()
+    return tuple((package.spec.application, part.group) for part in filters)
 
 
 def _rollout_application(rollout: Rollout) -> tuple[str]:

@@ -13,7 +13,9 @@ from polyfleet.fleet.objects.group import DeviceGroup, DeviceGroupSpec
 from polyfleet.fleet.objects.metadata import GROUP_LABEL_PREFIX, ObjectMeta
 from polyfleet.fleet.objects.package import Package
 from polyfleet.fleet.objects.rollout import Rollout
+from polyfleet.fleet.resolve.facts import Takes
 from polyfleet.fleet.resolve.node import Node, node_of
+from polyfleet.fleet.resolve.offers import Offers, choose, names_of_groups, offers_for
 from polyfleet.fleet.resolve.plan import Plan, plan_for
 from polyfleet.fleet.resolve.policy_version import decide
 
@@ -63,8 +65,10 @@ class Catalogue:
                 self._selecting[group.spec.application].append(group)
         self._nodes: dict[str, Node] = {}
         # Keyed by identity: a group's spec is long to hash, and holding it keeps the id its own.
-        self._plans: dict[tuple[int, str | None], tuple[DeviceGroupSpec, Plan]] = {}
+        self._plans: dict[tuple[int, str | None, Takes], tuple[DeviceGroupSpec, Plan]] = {}
+        self._offers: dict[str, Offers] = {}
         self.decide = lru_cache(maxsize=MAX_MEMOISED)(decide)
+        self.choose = lru_cache(maxsize=MAX_MEMOISED)(choose)
 
     @classmethod
     def build(
@@ -97,45 +101,76 @@ class Catalogue:
             likely[group.metadata.name] = group
         return membership.groups_of(device, (group for group in likely.values() if group))
 
-    def plan(self, group: DeviceGroup, version: str, device_type: str | None) -> Plan:
+    def plan(
+        self, group: DeviceGroup, version: str, device_type: str | None, takes: Takes = "artifact"
+    ) -> Plan:
         """Return how devices of the type reach the version that the group's policy names."""
-        key = (id(group.spec), device_type)
+        key = (id(group.spec), device_type, takes)
         found = self._plans.get(key)
         if found is not None:
             return found[1]
-        nodes = [node for name in group.spec.packages if (node := self.node(name, group))]
+        nodes = [node for name in group.spec.packages if (node := self.node(name, group, takes))]
         plan = plan_for(group.metadata.name, version, device_type, nodes)
         while len(self._plans) >= MAX_PLANS:
             del self._plans[next(iter(self._plans))]
         self._plans[key] = (group.spec, plan)
         return plan
 
-    def node(self, name: str, group: DeviceGroup) -> Node | None:
+    def offers(self, application: str) -> Offers:
+        """Return what is offered in the application without a group's policy."""
+        found = self._offers.get(application)
+        if found is None:
+            found = self._offers[application] = offers_for(
+                _of(self.packages, application),
+                names_of_groups(_of(self.groups, application)),
+                lambda package, takes: self.unusable(package, application, takes),
+            )
+        return found
+
+    def node(self, name: str, group: DeviceGroup, takes: Takes = "artifact") -> Node | None:
         """Return the package of that object name as the group may use it; None if it may not.
 
-        It may if the package is of the same application and can be fetched.
+        It may if the package is of the same application and can be handed to who asks.
         """
         package = self.packages.get(name)
-        if package is None or self.unusable(package, group.spec.application) is not None:
+        if package is None or self.unusable(package, group.spec.application, takes) is not None:
             return None
         node = self._nodes.get(name)
         if node is None:
             node = self._nodes[name] = node_of(package)
         return node
 
-    def unusable(self, package: Package | None, application: str) -> str | None:
-        """Return why devices of the application cannot get the package; None if they can."""
+    def unusable(
+        self, package: Package | None, application: str, takes: Takes = "artifact"
+    ) -> str | None:
+        """Return why devices of the application that take that cannot get the package.
+
+        None if they can. A package whose file is lost is broken, whatever is asked for.
+        """
         if package is None:
             return "is absent or being deleted"
         if package.spec.application != application:
             return "belongs to another application"
-        if package.spec.artifact is None:
-            return "has no artifact"
         if package.metadata.name in self._without_file:
             return "names the file of an older package"
         if artifacts.is_missing(package):
             return "has lost its file: the store does not have it"
-        return None
+        return _lacking(package, takes)
+
+
+def _lacking(package: Package, takes: Takes) -> str | None:
+    artifact, specification = package.spec.artifact, package.spec.specification
+    if takes == "artifact" and artifact is None:
+        return "has no artifact"
+    if takes == "specification" and specification is None:
+        return "has no specification"
+    if artifact is None and specification is None:
+        return "has neither artifact nor specification"
+    return None
+
+
+def _of(items: Mapping[str, Child], application: str) -> list[Child]:
+    return [item for item in items.values() if item.spec.application == application]
 
 
 def _visible(items: Iterable[Child], present: Mapping[str, Application]) -> Mapping[str, Child]:

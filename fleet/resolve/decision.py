@@ -10,7 +10,7 @@ Reason = Literal[
     "ApplicationMissing",  # the device's application is absent or being deleted
     "Disabled",
     "Pinned",  # offered: the package that the device is pinned to
-    "PinMissing",  # the pinned package is absent, of another application or without an artifact
+    "PinMissing",  # the pinned package is absent, of another application or cannot be taken
     "PinUnsuitable",  # the pinned package is for another device type or lacks a requirement
     "Held",
     "NoGroup",
@@ -21,6 +21,9 @@ Reason = Literal[
     "WrongDeviceType",  # packages of that version are for other device types only
     "Unreachable",  # requirements stand between the device and the policy's version
     "UpToDate",
+    "Offered",  # offered: by the package's own offer
+    "Waiting",  # an offer reaches the device, but not yet
+    "NoOffer",  # something is offered in the application, but not to the device
 ]
 
 

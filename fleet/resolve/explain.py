@@ -6,7 +6,7 @@ from polyfleet.fleet.objects.group import DeviceGroup
 from polyfleet.fleet.resolve.catalogue import Catalogue
 from polyfleet.fleet.resolve.decision import Decision
 from polyfleet.fleet.resolve.facts import DeviceFacts
-from polyfleet.fleet.resolve.node import Lookup, Node, Unmet, holds, unmet
+from polyfleet.fleet.resolve.node import Lookup, Node, Unmet, holds, misfit, unmet
 from polyfleet.fleet.resolve.plan import Plan
 from polyfleet.fleet.resolve.trace import Trace
 
@@ -72,8 +72,8 @@ def policy(
         trace.add("version", "passed", f"the device already runs {plan.version!r}")
         return
     for name in group.spec.packages:
-        if catalogue.node(name, group) is None:
-            _unusable(name, group, catalogue, trace)
+        if catalogue.node(name, group, facts.takes) is None:
+            _unusable(name, group, catalogue, facts, trace)
     for node in plan.misfits:
         trace.add("package", "failed", _misfit(node, plan.device_type), **_package(node))
     _edges(plan, facts, decision, trace)
@@ -88,8 +88,11 @@ def policy(
         )
 
 
-def _unusable(name: str, group: DeviceGroup, catalogue: Catalogue, trace: Trace) -> None:
-    why = catalogue.unusable(catalogue.packages.get(name), group.spec.application)
+def _unusable(
+    name: str, group: DeviceGroup, catalogue: Catalogue, facts: DeviceFacts, trace: Trace
+) -> None:
+    package = catalogue.packages.get(name)
+    why = catalogue.unusable(package, group.spec.application, facts.takes)
     trace.add("package", "failed", f"package {name!r} {why}", package=name)
 
 
@@ -171,8 +174,7 @@ def _and(missing: list[Unmet]) -> str:
 
 
 def _misfit(node: Node, device_type: str | None) -> str:
-    actual = "unknown" if device_type is None else repr(device_type)
-    return f"{_title(node)}: for device type {node.device_type!r}, the device's is {actual}"
+    return f"{_title(node)}: {misfit(node, device_type)}"
 
 
 def _title(node: Node) -> str:

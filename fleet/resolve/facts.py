@@ -1,6 +1,7 @@
 """What a decision may know about a device."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 import msgspec
 
@@ -8,6 +9,9 @@ from polyfleet.fleet import attributes
 from polyfleet.fleet.attributes import TYPE_KEY, VERSION_KEY
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.group import DeviceGroup
+
+Takes = Literal["artifact", "specification", "anything"]
+"""What the side that asks can hand to a device: RDFM files, Kaa's specifications."""
 
 
 class DeviceFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,6 +26,7 @@ class DeviceFacts(msgspec.Struct, frozen=True, kw_only=True):
     pin: str | None = None
     hold: bool = False
     disabled: bool = False
+    takes: Takes = "artifact"
 
     def value(self, key: str) -> str | None:
         """Return what a requirement on that key is compared with; None if it is unknown."""
@@ -32,11 +37,14 @@ class DeviceFacts(msgspec.Struct, frozen=True, kw_only=True):
         return self.metadata.get(key)
 
 
-def facts_of(device: Device, groups: tuple[DeviceGroup, ...]) -> DeviceFacts:
+def facts_of(
+    device: Device, groups: tuple[DeviceGroup, ...], takes: Takes | None = None
+) -> DeviceFacts:
     """Return the facts of a device from what is stored about it.
 
     `groups` are those it is in, the active one first (`fleet.membership.groups_of`). The version
-    is the one that the device last reported, else the one among its attributes.
+    is the one that the device last reported, else the one among its attributes. Without `takes`,
+    a device with a public key asks as RDFM's devices do, and one without may take anything.
     """
     known = attributes.merged(device)
     texts = texts_of(known)
@@ -51,6 +59,7 @@ def facts_of(device: Device, groups: tuple[DeviceGroup, ...]) -> DeviceFacts:
         pin=device.spec.pin,
         hold=device.spec.hold,
         disabled=device.spec.disabled,
+        takes=takes or ("artifact" if device.spec.public_keys else "anything"),
     )
 
 
@@ -59,7 +68,7 @@ def reported_facts(
 ) -> DeviceFacts:
     """Return the facts of a device that sends its own metadata with the question, as RDFM's do.
 
-    Nothing but the metadata speaks for type, version and requirements.
+    Nothing but the metadata speaks for type, version and requirements; such devices take files.
     """
     return DeviceFacts(
         application=device.spec.application,

@@ -24,7 +24,7 @@ class Unmet(NamedTuple):
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """A usable package: it has an artifact and its application is there."""
+    """A package that can be installed: its application is there, and so is what it consists of."""
 
     package: Package
     version: str
@@ -80,6 +80,12 @@ def unmet(requires: tuple[Requirement, ...], value: Lookup) -> list[Unmet]:
         for requirement in requires
         if (actual := value(requirement.name)) != requirement.value
     ]
+
+
+def misfit(node: Node, device_type: str | None) -> str:
+    """Say for which devices the package is, and what this one is."""
+    actual = "unknown" if device_type is None else repr(device_type)
+    return f"for device type {node.device_type!r}, the device's is {actual}"
 
 
 def _texts(metadata: str) -> dict[str, str]:

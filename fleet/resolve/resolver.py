@@ -5,11 +5,12 @@ from datetime import datetime
 
 from polyfleet.fleet import policy
 from polyfleet.fleet.objects.group import DeviceGroup
-from polyfleet.fleet.resolve import explain
+from polyfleet.fleet.resolve import explain, explain_offers
 from polyfleet.fleet.resolve.catalogue import Catalogue
 from polyfleet.fleet.resolve.decision import Decision
 from polyfleet.fleet.resolve.facts import DeviceFacts
 from polyfleet.fleet.resolve.node import node_of, unmet
+from polyfleet.fleet.resolve.offers import asker_of
 from polyfleet.fleet.resolve.policy_version import decide
 from polyfleet.fleet.resolve.trace import Trace
 
@@ -27,6 +28,8 @@ def resolve(
     for stage in _STAGES:
         decision = stage(facts, catalogue, now, trace)
         if decision is not None:
+            if trace is not None and stage in _BEFORE_OFFERS:
+                explain_offers.outranked(facts, catalogue, decision, trace)
             return decision
     group = _active(facts)
     if group is None:
@@ -65,7 +68,7 @@ def _pin(
     if facts.pin is None:
         return None
     package = catalogue.packages.get(facts.pin)
-    why = catalogue.unusable(package, facts.application)
+    why = catalogue.unusable(package, facts.application, facts.takes)
     if package is None or why is not None:
         if trace is not None:
             explain.pin_missing(facts, why or "", trace)
@@ -121,12 +124,30 @@ def _policy(
         if trace is not None:
             trace.add("policy", "info", "the policy assigns nothing", policy=group.spec.policy)
         return None
-    plan = catalogue.plan(group, wanted.version, facts.device_type)
+    plan = catalogue.plan(group, wanted.version, facts.device_type, facts.takes)
     values = tuple([facts.metadata.get(key) for key in plan.keys])
     if trace is None:
         return catalogue.decide(plan, facts.version, values)
     decision = decide(plan, facts.version, values)
     explain.policy(group, catalogue, plan, facts, decision, trace=trace)
+    return decision
+
+
+def _offer(
+    facts: DeviceFacts, catalogue: Catalogue, now: datetime, trace: Trace | None
+) -> Decision | None:
+    offers = catalogue.offers(facts.application)
+    if not offers.candidates:
+        return None
+    asker = asker_of(facts, offers)
+    choice = catalogue.choose(offers, asker)
+    decision = choice.otherwise
+    for suited in choice.suited:
+        if suited.since is None or suited.since <= now:
+            decision = suited.decision
+            break
+    if trace is not None:
+        explain_offers.offers(offers, asker, choice, decision, trace=trace)
     return decision
 
 
@@ -137,6 +158,6 @@ def _active(facts: DeviceFacts) -> DeviceGroup | None:
     return None
 
 
-# In order of precedence. Rollouts and package offers come after the policy, which decides only
-# where it names a version.
-_STAGES: tuple[Stage, ...] = (_application, _disabled, _pin, _hold, _policy)
+# In order of precedence.
+_BEFORE_OFFERS: tuple[Stage, ...] = (_pin, _hold, _policy)
+_STAGES: tuple[Stage, ...] = (_application, _disabled, *_BEFORE_OFFERS, _offer)

@@ -3,10 +3,11 @@
 from polyfleet.fleet.artifacts import owner, stored_file
 from polyfleet.fleet.objects.kinds import PACKAGES
 from polyfleet.fleet.objects.package import Package
+from polyfleet.fleet.resolve.offers import names_of_groups
 from polyfleet.kube.cache import Cache
 from polyfleet.operator.context import Context
 from polyfleet.operator.controllers.serials import new_serial
-from polyfleet.operator.indexes import FILE, PACKAGE, PIN, application_present
+from polyfleet.operator.indexes import APPLICATION, FILE, PACKAGE, PIN, application_present
 from polyfleet.operator.reconcile.adoption import metadata_patch, release_patch
 from polyfleet.operator.reconcile.packages import PackageFacts, PackageUsers, judge, may_go
 
@@ -34,6 +35,7 @@ async def reconcile(context: Context, name: str) -> float | None:
         application_present=application_present(cache, package.spec.application),
         serial=package.metadata.serial,
         file_owner=_file_owner(cache, package),
+        groups=_groups(cache, package),
     )
     verdict = judge(facts, context.clock())
     package = await context.write(PACKAGES, package, status=verdict.status)
@@ -49,6 +51,14 @@ def _file_owner(cache: Cache, package: Package) -> str | None:
         if found is not None and found.metadata.uid != package.metadata.uid
         else None
     )
+
+
+def _groups(cache: Cache, package: Package) -> frozenset[str]:
+    if package.spec.offer is None or not package.spec.offer.filters:
+        return frozenset()
+    groups = cache.groups.find(APPLICATION, package.spec.application)
+    present = [group for group in groups if not group.metadata.terminating]
+    return frozenset(names_of_groups(present))
 
 
 def users_of(cache: Cache, package: Package) -> PackageUsers:

@@ -6,16 +6,20 @@ from datetime import datetime
 from polyfleet.fleet.artifacts import is_missing
 from polyfleet.fleet.json_text import is_json, is_object
 from polyfleet.fleet.objects.package import Package
+from polyfleet.fleet.resolve.offers import SUSPENDED, TARGETED
+from polyfleet.fleet.versions import precedence
 from polyfleet.operator.reconcile.conditions import (
     Wanted,
     enumerated,
     has_reason,
+    holds,
     plain_fields,
     status_patch,
 )
 from polyfleet.operator.reconcile.verdict import Notice, Verdict
 
 READY = "Ready"
+OFFERED = "Offered"
 DELETABLE = "Deletable"
 IN_USE = "InUse"
 
@@ -44,20 +48,26 @@ class PackageUsers:
 
 @dataclass(frozen=True)
 class PackageFacts:
-    """What a package is judged by; `file_owner` is the older package whose file it names."""
+    """What a package is judged by.
+
+    `file_owner` is the older package whose file it names, `groups` all that an offer's filter may
+    call a group of the application.
+    """
 
     package: Package
     users: PackageUsers
     application_present: bool = True
     serial: int | None = None
     file_owner: str | None = None
+    groups: frozenset[str] = frozenset()
 
 
 def judge(facts: PackageFacts, now: datetime) -> Verdict:
     """Return what the package's status should say, and a word if its deletion has to wait."""
     package, users = facts.package, facts.users
     fields = plain_fields({"assigned": len(users.groups), "serial": facts.serial})
-    status = status_patch(package, [_ready(facts), _deletable(users)], now, **fields)
+    wanted = [_ready(facts), *_offered(facts), _deletable(users)]
+    status = status_patch(package, wanted, now, **fields)
     notices: tuple[Notice, ...] = ()
     # While its application goes, those who use it go too: nobody has to do anything.
     waiting = package.metadata.terminating and users.any and facts.application_present
@@ -92,7 +102,8 @@ def _application(facts: PackageFacts) -> Wanted | None:
 
 
 def _artifact(facts: PackageFacts) -> Wanted | None:
-    if facts.package.spec.artifact is None:
+    spec = facts.package.spec
+    if spec.artifact is None and spec.specification is None:
         return Wanted(READY, False, "ArtifactMissing", "there is nothing to install")
     if facts.file_owner is not None:
         message = f"its path is that of the file of the older package {facts.file_owner}"
@@ -110,6 +121,29 @@ def _texts(facts: PackageFacts) -> Wanted | None:
     if spec.specification is not None and not is_json(spec.specification):
         return Wanted(READY, False, "InvalidSpecification", "spec.specification is not JSON text")
     return None
+
+
+def _offered(facts: PackageFacts) -> list[Wanted]:
+    """Say whom the package's own offer reaches; nothing of a package that never had one."""
+    package = facts.package
+    offer = package.spec.offer
+    if offer is None:
+        had = holds(package, OFFERED) is not None
+        return [Wanted(OFFERED, False, "NotOffered", "there is no offer")] if had else []
+    if offer.strategy == SUSPENDED:
+        return [Wanted(OFFERED, False, "Suspended", "the offer is suspended")]
+    missing = [part.group for part in offer.filters if part.group not in facts.groups]
+    if offer.strategy == TARGETED and missing:
+        message = f"no groups of the application, so nobody is in them: {enumerated(missing)}"
+        reaches = len(missing) < len(offer.filters)
+        return [Wanted(OFFERED, reaches, "FilterMissing", message)]
+    if offer.strategy == TARGETED and not offer.filters:
+        return [Wanted(OFFERED, False, "NoFilters", "a targeted offer without filters")]
+    if precedence(package.spec.version) is None:
+        message = "not a semantic version: only devices whose own version is none either get it"
+        return [Wanted(OFFERED, True, "UnorderedVersion", message)]
+    reason = "Targeted" if offer.strategy == TARGETED else "General"
+    return [Wanted(OFFERED, True, reason, "")]
 
 
 def _deletable(users: PackageUsers) -> Wanted:

@@ -26,7 +26,14 @@ from polyfleet.fleet.objects.group import (
     MembershipChange,
 )
 from polyfleet.fleet.objects.metadata import SERIAL_LABEL, ObjectMeta
-from polyfleet.fleet.objects.package import Artifact, Package, PackageSpec, Requirement
+from polyfleet.fleet.objects.package import (
+    Artifact,
+    Offer,
+    OfferFilter,
+    Package,
+    PackageSpec,
+    Requirement,
+)
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 ARTIFACT = Artifact(driver="local", path="0" * 32, sha256="0" * 64, size=1)
@@ -91,6 +98,10 @@ def package(
     requires: dict[str, str] | None = None,
     metadata: dict[str, Any] | None = None,
     artifact: Artifact | None = ARTIFACT,
+    specification: str | None = None,
+    upgradable_from: tuple[str, ...] | None = None,
+    offer: Offer | None = None,
+    created_at: str = "",
     **fields: Any,
 ) -> Package:
     return Package(
@@ -101,11 +112,23 @@ def package(
             device_type=device_type,
             requires=tuple(Requirement(name=k, value=v) for k, v in (requires or {}).items()),
             metadata=json.dumps(metadata or {}),
+            specification=specification,
+            upgradable_from=upgradable_from,
+            offer=offer,
+            created_at=created_at,
             artifact=msgspec.structs.replace(artifact, path=name)
             if artifact is ARTIFACT
             else artifact,
         ),
     )
+
+
+GENERAL = Offer(strategy="general")
+
+
+def targeted(*groups: str, since: str | None = None) -> Offer:
+    filters = tuple(OfferFilter(group=group, from_=since) for group in groups)
+    return Offer(strategy="targeted", filters=filters)
 
 
 def raw(document: object) -> msgspec.Raw:

@@ -227,3 +227,19 @@ def test_a_group_whose_metadata_is_no_object_is_not_ready(
 ) -> None:
     fleet.create("DeviceGroup", unique, metadata=text)
     fleet.condition("DeviceGroup", unique, "Ready", "False", "InvalidMetadata")
+
+
+def test_a_package_says_whom_its_offer_reaches_as_groups_come_and_go(
+    fleet: Any, unique: str
+) -> None:
+    offer = {"strategy": "targeted", "filters": [{"group": f"Ring {unique}"}]}
+    fleet.create("Package", unique, specification="{}", offer=offer)
+    message = fleet.condition("Package", unique, "Offered", "False", "FilterMissing")
+    assert f"Ring {unique}" in message
+    fleet.condition("Package", unique, "Ready", "True", "Reconciled")
+    fleet.create("DeviceGroup", f"{unique}g", name=f"Ring {unique}")
+    fleet.condition("Package", unique, "Offered", "True", "Targeted")
+    fleet.delete("DeviceGroup", f"{unique}g")
+    fleet.condition("Package", unique, "Offered", "False", "FilterMissing")
+    fleet.patch("Package", unique, spec={"offer": None})
+    fleet.condition("Package", unique, "Offered", "False", "NotOffered")
