@@ -2,7 +2,7 @@
 
 from starlette.requests import Request
 
-from polyfleet.api.core import errors
+from polyfleet.api.core import access, errors
 from polyfleet.api.core.facade import Facade
 from polyfleet.api.core.identity.authenticator import ANYONE
 from polyfleet.api.core.identity.credentials import credential_of
@@ -10,7 +10,7 @@ from polyfleet.api.dialects.drogue.errors import LoginNeeded, NotLoggedIn
 from polyfleet.fleet.objects.application import Application
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.metadata import ObjectMeta
-from polyfleet.fleet.rights import Principal, Right, allowed
+from polyfleet.fleet.rights import Principal, Right
 from polyfleet.kube.devices import find_device
 
 FINALIZER_PREFIX = "drogue.polyfleet.dev/"
@@ -42,25 +42,12 @@ async def caller_of(facade: Facade, request: Request, *, hidden: bool = False) -
         raise
 
 
-class Caller:
-    """A person or program, and what it may do."""
+class Caller(access.Caller):
+    """A person or program, and the applications and devices that it names."""
 
-    def __init__(self, facade: Facade, principal: Principal) -> None:
-        self._facade = facade
-        self.principal = principal
-
-    def may(self, right: Right, application: Application) -> bool:
-        """Whether the caller has the right in the application."""
-        return allowed(
-            self.principal,
-            right,
-            application,
-            default_application=self._facade.settings.default_application,
-        )
-
-    def require(self, right: Right, application: Application) -> None:
+    def require_in(self, right: Right, application: Application) -> None:
         """Raise Forbidden unless the caller has the right in the application."""
-        if not self.may(right, application):
+        if not self.has(right, application):
             raise errors.Forbidden("the caller lacks the right")
 
     def application(self, name: str, right: Right = Right.READ) -> Application:
@@ -69,7 +56,7 @@ class Caller:
         Raises NotFound if there is none, or none in which the caller has the right.
         """
         found = self.any_application(name)
-        if not self.may(right, found):
+        if not self.has(right, found):
             raise errors.NotFound("there is no such application")
         return found
 
@@ -77,7 +64,7 @@ class Caller:
         """Return the application of that name whatever the caller may do. Raises NotFound."""
         return application_of_name(self._facade, name)
 
-    def device(self, application: Application, name: str) -> Device:
+    def device_of(self, application: Application, name: str) -> Device:
         """Return the device of that name. Raises NotFound."""
         return device_of_name(self._facade, application, name)
 

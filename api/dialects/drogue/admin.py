@@ -226,7 +226,7 @@ def routes(admin: AdminRoutes) -> list[Route]:
 
 
 def _require(caller: Caller, right: Right, application: Application) -> None:
-    if not caller.may(right, application):
+    if not caller.has(right, application):
         raise errors.NotFound("there is no such application")
 
 

@@ -1,6 +1,6 @@
 """Applications: list, make, show, change, remove."""
 
-from contextlib import suppress
+from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import Request
@@ -39,7 +39,7 @@ class ApplicationRoutes:
         """List the applications that the caller may read."""
         caller = await caller_of(self._facade, request)
         wanted = listing.wanted_of(request)
-        found = self._order.applications(wanted, lambda item: caller.may(Right.READ, item))
+        found = self._order.applications(wanted, lambda item: caller.has(Right.READ, item))
         return listing.answer(found, self._documents.application)
 
     async def create(self, request: Request) -> Response:
@@ -98,22 +98,31 @@ class ApplicationRoutes:
         if application.metadata.name == self._facade.settings.default_application:
             raise errors.Conflict("the default application stays")
         writer = self._facade.writer
-        for _ in range(writing.ATTEMPTS):
-            application = await writing.settled(writer, APPLICATIONS, application, preconditions)
-            if application.metadata.terminating:
+
+        async def attempt(item: Application) -> bool:
+            if item.metadata.terminating:
                 raise errors.NotFound("it is being deleted already")
-            with suppress(Conflict):
-                await writer.delete(APPLICATIONS, application)
-                await claims.release(writer, claimed_by(application), _holder(application))
-                return Response(status_code=204)
-            application = await writer.read(APPLICATIONS, application.metadata.name)
-            caller.require(Right.ADMIN, application)
-        raise errors.Conflict("it changes all the time")
+            try:
+                await writer.delete(APPLICATIONS, item)
+            except Conflict:
+                return False
+            await claims.release(writer, claimed_by(item), _holder(item))
+            return True
+
+        await writing.until_written(
+            writer,
+            APPLICATIONS,
+            application,
+            preconditions,
+            attempt,
+            still_allowed=lambda item: caller.require_in(Right.ADMIN, item),
+        )
+        return Response(status_code=204)
 
     async def _writable(self, request: Request, right: Right) -> tuple[Caller, Application]:
         caller = await caller_of(self._facade, request)
         application = caller.application(parameter(request, "appId"))
-        caller.require(right, application)
+        caller.require_in(right, application)
         return caller, application
 
     async def _make(
@@ -138,34 +147,45 @@ class ApplicationRoutes:
             raise
 
     async def _replace(
-        self, caller: Caller, application: Application, make: Any, preconditions: Preconditions
+        self,
+        caller: Caller,
+        application: Application,
+        make: Callable[[Application], Given],
+        preconditions: Preconditions,
     ) -> None:
+        async def attempt(item: Application) -> bool:
+            given = make(item)
+            writer = self._facade.writer
+            item = await writing.settled(writer, APPLICATIONS, item, given.preconditions)
+            return await self._write(item, given)
+
+        await writing.until_written(
+            self._facade.writer,
+            APPLICATIONS,
+            application,
+            preconditions,
+            attempt,
+            still_allowed=lambda item: caller.require_in(Right.WRITE, item),
+        )
+
+    async def _write(self, application: Application, given: Given) -> bool:
+        """Write what is given; return False if somebody else was faster."""
         writer = self._facade.writer
-        for _ in range(writing.ATTEMPTS):
-            application = await writing.settled(writer, APPLICATIONS, application, preconditions)
-            given: Given = make(application)
-            application = await writing.settled(
-                writer, APPLICATIONS, application, given.preconditions
-            )
-            data = await _data(given)
-            operations = writing.operations(application, given, data)
-            if not operations:
-                return
-            names = subjects(data.get("status", {}))
-            before = claimed_by(application)
-            holder = _holder(application)
-            await claims.take(writer, names - before, holder, self._facade.clock())
-            try:
-                changed = await writer.patch(APPLICATIONS, application, operations)
-            except Conflict:
-                application = await writer.read(APPLICATIONS, application.metadata.name)
-                caller.require(Right.WRITE, application)
-                continue
-            if changed.metadata.terminating and not changed.metadata.finalizers:
-                self._facade.cache.applications.remove(changed, confirmed=False)
-            await claims.release(writer, before - names, holder)
-            return
-        raise errors.Conflict("it changes all the time")
+        data = await _data(given)
+        operations = writing.operations(application, given, data)
+        if not operations:
+            return True
+        names, before = subjects(data.get("status", {})), claimed_by(application)
+        holder = _holder(application)
+        await claims.take(writer, names - before, holder, self._facade.clock())
+        try:
+            changed = await writer.patch(APPLICATIONS, application, operations)
+        except Conflict:
+            return False
+        if changed.metadata.terminating and not changed.metadata.finalizers:
+            self._facade.cache.applications.remove(changed, confirmed=False)
+        await claims.release(writer, before - names, holder)
+        return True
 
 
 def routes(applications: ApplicationRoutes) -> "list[Route]":

@@ -137,7 +137,7 @@ class CommandRoutes:
                 return device
         caller = await caller_of(self._facade, request)
         application = caller.application(name, Right.WRITE)
-        return caller.device(application, device_name)
+        return caller.device_of(application, device_name)
 
     async def _itself(
         self, credential: Basic | Bearer, name: str, device_name: str
@@ -207,7 +207,7 @@ def routes(facade: Facade, inboxes: Inboxes) -> list[Route]:
 
 def _reachable(caller: Caller, application: Application, name: str) -> Device:
     try:
-        device = caller.device(application, name)
+        device = caller.device_of(application, name)
     except errors.NotFound:
         raise NotAcceptable("there is no such device") from None
     if not _is_open(device, application):

@@ -52,7 +52,7 @@ class DeviceRoutes:
         wanted = listing.wanted_of(request)
         shown = None if application.present else _shown_in(application)
         found = self._order.devices(application.metadata.name, wanted, shown)
-        secret = caller.may(Right.WRITE, application)
+        secret = caller.has(Right.WRITE, application)
         return listing.answer(
             found, lambda item: self._documents.device(item, application, secret=secret)
         )
@@ -81,8 +81,8 @@ class DeviceRoutes:
         """Show a device."""
         caller = await caller_of(self._facade, request)
         application = caller.application(parameter(request, "appId"))
-        device = caller.device(application, parameter(request, "deviceId"))
-        secret = caller.may(Right.WRITE, application)
+        device = caller.device_of(application, parameter(request, "deviceId"))
+        secret = caller.has(Right.WRITE, application)
         body = self._documents.device(device, application, secret=secret)
         return Response(body, media_type="application/json")
 
@@ -114,22 +114,25 @@ class DeviceRoutes:
         document = await resources.read(request, optional=True)
         preconditions = resources.queried(request, document)
         writer = self._facade.writer
-        for _ in range(writing.ATTEMPTS):
-            device = await writing.settled(writer, DEVICES, device, preconditions)
-            if device.metadata.terminating:
+
+        async def attempt(item: Device) -> bool:
+            if item.metadata.terminating:
                 raise errors.NotFound("it is being deleted already")
-            with suppress(Conflict):
-                await writer.delete(DEVICES, device)
-                if not device.metadata.finalizers:
-                    await claims.release(writer, claimed_by(device), _holder(device))
-                return Response(status_code=204)
-            device = await writer.read(DEVICES, device.metadata.name)
-        raise errors.Conflict("it changes all the time")
+            try:
+                await writer.delete(DEVICES, item)
+            except Conflict:
+                return False
+            if not item.metadata.finalizers:
+                await claims.release(writer, claimed_by(item), _holder(item))
+            return True
+
+        await writing.until_written(writer, DEVICES, device, preconditions, attempt)
+        return Response(status_code=204)
 
     async def _writable(self, request: Request) -> tuple[Caller, Application, Device]:
         caller = await caller_of(self._facade, request)
         application = caller.application(parameter(request, "appId"), Right.WRITE)
-        return caller, application, caller.device(application, parameter(request, "deviceId"))
+        return caller, application, caller.device_of(application, parameter(request, "deviceId"))
 
     async def _make(self, application: Application, given: Given) -> None:
         facade, home = self._facade, application.metadata.name
@@ -208,33 +211,35 @@ class DeviceRoutes:
     async def _replace(
         self, device: Device, make: Callable[[Device], Given], preconditions: Preconditions
     ) -> None:
-        writer, home = self._facade.writer, device.spec.application
-        for _ in range(writing.ATTEMPTS):
-            device = await writing.settled(writer, DEVICES, device, preconditions)
-            given = make(device)
-            device = await writing.settled(writer, DEVICES, device, given.preconditions)
-            stored = data_of(device).spec
-            protected = await self._guard.protect(given.spec, stored)
-            operations = writing.operations(device, given, given.data(protected.spec))
-            disabled = is_disabled(given.spec)
-            if disabled != device.spec.disabled:
-                operations.append({"op": "add", "path": "/spec/disabled", "value": disabled})
-            if not operations:
-                return
-            names, before = device_names(home, protected.spec), claimed_by(device)
-            _check_aliases(given, names)
-            await self._take(names - before, _holder(device), home)
-            await self._keys.add(device, protected.keys)
-            try:
-                changed = await writer.patch(DEVICES, device, operations)
-            except Conflict:
-                device = await writer.read(DEVICES, device.metadata.name)
-                continue
-            await self._tidy(changed, before - names)
-            if references(stored) - references(protected.spec):
-                await self._keys.keep_only(changed, references(protected.spec))
-            return
-        raise errors.Conflict("it changes all the time")
+        async def attempt(item: Device) -> bool:
+            given = make(item)
+            item = await writing.settled(self._facade.writer, DEVICES, item, given.preconditions)
+            return await self._write(item, given)
+
+        await writing.until_written(self._facade.writer, DEVICES, device, preconditions, attempt)
+
+    async def _write(self, device: Device, given: Given) -> bool:
+        """Write what is given; return False if somebody else was faster."""
+        home, stored = device.spec.application, data_of(device).spec
+        protected = await self._guard.protect(given.spec, stored)
+        operations = writing.operations(device, given, given.data(protected.spec))
+        disabled = is_disabled(given.spec)
+        if disabled != device.spec.disabled:
+            operations.append({"op": "add", "path": "/spec/disabled", "value": disabled})
+        if not operations:
+            return True
+        names, before = device_names(home, protected.spec), claimed_by(device)
+        _check_aliases(given, names)
+        await self._take(names - before, _holder(device), home)
+        await self._keys.add(device, protected.keys)
+        try:
+            changed = await self._facade.writer.patch(DEVICES, device, operations)
+        except Conflict:
+            return False
+        await self._tidy(changed, before - names)
+        if references(stored) - references(protected.spec):
+            await self._keys.keep_only(changed, references(protected.spec))
+        return True
 
     async def _tidy(self, device: Device, unused: frozenset[ClaimedName]) -> None:
         if device.metadata.terminating and not device.metadata.finalizers:

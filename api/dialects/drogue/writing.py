@@ -1,5 +1,6 @@
 """Writing what a client gives in place of what there is, and nothing else of the object."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import orjson
@@ -16,7 +17,7 @@ from polyfleet.kube.writer import Writer
 
 Item = TypeVar("Item", Application, Device)
 
-ATTEMPTS = 8
+_ATTEMPTS = 8
 
 
 async def settled(
@@ -33,6 +34,29 @@ async def settled(
     if not _hold(item, preconditions):
         raise Conflict("the object is not the one that the request is about")
     return item
+
+
+async def until_written(
+    writer: Writer,
+    kind: Kind[Item],
+    item: Item,
+    preconditions: Preconditions,
+    attempt: Callable[[Item], Awaitable[bool]],
+    *,
+    still_allowed: Callable[[Item], None] = lambda _: None,
+) -> None:
+    """Try to write until no other writer comes in between.
+
+    `attempt` gets the object as it is and returns False if somebody else was faster; then
+    `still_allowed` raises if the caller may no longer write it. Raises Conflict.
+    """
+    for _ in range(_ATTEMPTS):
+        item = await settled(writer, kind, item, preconditions)
+        if await attempt(item):
+            return
+        item = await writer.read(kind, item.metadata.name)
+        still_allowed(item)
+    raise Conflict("it changes all the time")
 
 
 def operations(item: Item, given: Given, data: dict[str, Any]) -> list[dict[str, Any]]:

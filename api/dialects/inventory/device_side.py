@@ -6,10 +6,10 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from polyfleet.api.core.access import present
 from polyfleet.api.core.errors import Invalid, Unauthenticated
 from polyfleet.api.core.facade import Facade
 from polyfleet.api.dialects.inventory import bodies, schemas
-from polyfleet.api.dialects.inventory.access import present
 from polyfleet.api.dialects.inventory.devices import LARGEST
 from polyfleet.api.dialects.inventory.errors import DEVICE, JSON
 from polyfleet.api.dialects.inventory.routes import Route

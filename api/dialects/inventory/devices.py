@@ -9,10 +9,11 @@ from msgspec import Raw
 from starlette.requests import Request
 from starlette.responses import Response
 
+from polyfleet.api.core.access import Caller, placed
 from polyfleet.api.core.errors import AlreadyExists, Invalid
 from polyfleet.api.core.facade import Facade
 from polyfleet.api.dialects.inventory import bodies, schemas
-from polyfleet.api.dialects.inventory.access import Access, Caller, placed
+from polyfleet.api.dialects.inventory.access import Access
 from polyfleet.api.dialects.inventory.documents import Documents
 from polyfleet.api.dialects.inventory.errors import JSON
 from polyfleet.api.dialects.inventory.index.facts import APPLICATION
@@ -97,7 +98,7 @@ class DeviceRoutes:
     async def delete(self, request: Request) -> Response:
         """Remove a device; one that is not there is removed already."""
         caller = await self._access.caller(request, Right.WRITE)
-        device = caller.find(request.path_params["id"])
+        device = caller.find_device(request.path_params["id"])
         if device is not None:
             caller.require(Right.WRITE, device.spec.application)
             try:

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
+from polyfleet.api.core.access import flat_name
 from polyfleet.api.core.facade import Facade
-from polyfleet.api.dialects.inventory.access import flat_name
 from polyfleet.api.dialects.inventory.index.facts import Facts
 from polyfleet.api.dialects.inventory.index.query import FieldName
 from polyfleet.api.dialects.inventory.translate import device as translate

@@ -7,10 +7,11 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from polyfleet.api.core.access import Caller, placed
 from polyfleet.api.core.errors import Conflict, Invalid, NotFound
 from polyfleet.api.core.facade import Facade
 from polyfleet.api.dialects.inventory import bodies, schemas
-from polyfleet.api.dialects.inventory.access import Access, Caller, placed
+from polyfleet.api.dialects.inventory.access import Access
 from polyfleet.api.dialects.inventory.devices import add_page_headers
 from polyfleet.api.dialects.inventory.documents import Documents
 from polyfleet.api.dialects.inventory.errors import JSON
@@ -191,7 +192,7 @@ class GroupRoutes:
             raise Invalid("", "no device IDs present in payload")
         if len(identifiers) > MOST_DEVICES:
             raise Invalid("", f"at most {MOST_DEVICES} devices can be changed at once")
-        found = [caller.find(identifier) for identifier in dict.fromkeys(identifiers)]
+        found = [caller.find_device(identifier) for identifier in dict.fromkeys(identifiers)]
         devices = [device for device in found if device is not None]
         for device in devices:
             caller.require(Right.WRITE, device.spec.application)

@@ -4,6 +4,7 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
+from polyfleet.api.core.access import Caller, flat_name, present
 from polyfleet.api.core.enrollments import Candidate, Enrollments
 from polyfleet.api.core.errors import (
     Invalid,
@@ -16,7 +17,7 @@ from polyfleet.api.core.errors import (
 from polyfleet.api.core.facade import Facade
 from polyfleet.api.core.requests import decode_json
 from polyfleet.api.dialects.rdfm import bodies, metadata, schemas
-from polyfleet.api.dialects.rdfm.access import Access, Caller, flat_name, present
+from polyfleet.api.dialects.rdfm.access import Access
 from polyfleet.api.dialects.rdfm.errors import render
 from polyfleet.api.dialects.rdfm.metadata import DeviceMetadata
 from polyfleet.api.dialects.rdfm.refusals import Refusals
@@ -87,7 +88,8 @@ class AuthRoutes:
             for item in self._enrollments.pending()
             if caller.sees(item)
             and not self._is_let_in(item)
-            and (name := flat_name(self._facade, item)) is not None
+            and (name := flat_name(self._facade, item.spec.application, item.spec.device_id))
+            is not None
         ]
         return Response(encode_list(items), media_type="application/json")
 

@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from polyfleet.api.core.access import Caller, flat_name
 from polyfleet.api.core.errors import NotFound
 from polyfleet.api.core.facade import Facade
 from polyfleet.api.dialects.rdfm import schemas
-from polyfleet.api.dialects.rdfm.access import Access, Caller, flat_name
+from polyfleet.api.dialects.rdfm.access import Access
 from polyfleet.api.dialects.rdfm.connections import Connections
 from polyfleet.api.dialects.rdfm.routes import Route, serial_of
 from polyfleet.api.dialects.rdfm.translate import device as translate
@@ -49,7 +50,7 @@ class DeviceDocuments:
         known = self._encoded.get(uid)
         if known is not None and known[0] == tag:
             return known[1]
-        name = flat_name(self._facade, device)
+        name = flat_name(self._facade, device.spec.application, device.spec.device_id)
         if name is None:
             return None
         document = translate.document(device, name=name, last_access=last_seen)
@@ -94,7 +95,7 @@ class DeviceRoutes:
     async def show(self, request: Request, serial: int) -> Response:
         """Show the device of that identifier."""
         caller = await self._access.caller(request, Right.READ)
-        device = caller.find(self._facade.cache.devices, serial)
+        device = caller.numbered(self._facade.cache.devices, serial)
         body = self._documents.encoded(device)
         if body is None:
             raise NotFound(f"there is no object with the identifier {serial}")
@@ -103,7 +104,7 @@ class DeviceRoutes:
     async def delete(self, request: Request) -> Response:
         """Remove a device; its token holds no longer, and it may ask to be let in again."""
         caller = await self._access.caller(request, Right.WRITE)
-        device = caller.find(self._facade.cache.devices, serial_of(request), Right.WRITE)
+        device = caller.numbered(self._facade.cache.devices, serial_of(request), Right.WRITE)
         await self._facade.writer.delete(DEVICES, device, checked=False)
         return Response(EMPTY_OBJECT, media_type="application/json")
 

@@ -8,13 +8,14 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from polyfleet.api.core.access import Caller
 from polyfleet.api.core.errors import AlreadyExists as NameTaken
 from polyfleet.api.core.errors import Conflict, Invalid, NotFound
 from polyfleet.api.core.facade import Facade
 from polyfleet.api.core.members import candidates, is_in
 from polyfleet.api.core.requests import decode_json
 from polyfleet.api.dialects.rdfm import bodies
-from polyfleet.api.dialects.rdfm.access import Access, Caller
+from polyfleet.api.dialects.rdfm.access import Access
 from polyfleet.api.dialects.rdfm.routes import serial_of
 from polyfleet.api.dialects.rdfm.translate import group as translate
 from polyfleet.api.dialects.rdfm.translate.wire import (
@@ -88,7 +89,7 @@ class GroupRoutes:
         caller = await self._access.caller(request, Right.WRITE)
         fields = bodies.exactly(await self._json(request), ("add", "remove"))
         add, remove = (bodies.serials(fields[name], name) for name in ("add", "remove"))
-        group = caller.find(self._facade.cache.groups, serial_of(request), Right.WRITE)
+        group = caller.numbered(self._facade.cache.groups, serial_of(request), Right.WRITE)
         joining, leaving = (self._devices(caller, group, serials) for serials in (add, remove))
         with _conflicts():
             await self._facade.members.change(group, joining, leaving)
@@ -99,7 +100,7 @@ class GroupRoutes:
         caller = await self._access.caller(request, Right.WRITE)
         fields = bodies.exactly(await self._json(request), ("packages",))
         serials = bodies.serials(fields["packages"], "packages")
-        group = caller.find(self._facade.cache.groups, serial_of(request), Right.WRITE)
+        group = caller.numbered(self._facade.cache.groups, serial_of(request), Right.WRITE)
         if len(serials) > _MOST_PACKAGES:
             raise Invalid("packages", f"holds more than {_MOST_PACKAGES} identifiers")
         if len(set(serials)) != len(serials):
@@ -118,7 +119,7 @@ class GroupRoutes:
             policy.parse(text)
         except policy.InvalidPolicy as error:
             raise Invalid("policy", str(error)) from None
-        group = caller.find(self._facade.cache.groups, serial_of(request), Right.WRITE)
+        group = caller.numbered(self._facade.cache.groups, serial_of(request), Right.WRITE)
         await self._update(group, {"policy": text})
         return _done()
 
@@ -127,7 +128,7 @@ class GroupRoutes:
         caller = await self._access.caller(request, Right.WRITE)
         fields = bodies.exactly(await self._json(request), ("priority",))
         priority = _priority(fields["priority"])
-        group = caller.find(self._facade.cache.groups, serial_of(request), Right.WRITE)
+        group = caller.numbered(self._facade.cache.groups, serial_of(request), Right.WRITE)
         await self._refuse_equals(group, priority)
         with _conflicts():
             await set_priority(self._facade.writer, group, priority, self._facade.clock())
@@ -135,7 +136,7 @@ class GroupRoutes:
 
     async def _find(self, request: Request, right: Right) -> tuple[Caller, DeviceGroup]:
         caller = await self._access.caller(request, right)
-        return caller, caller.find(self._facade.cache.groups, serial_of(request), right)
+        return caller, caller.numbered(self._facade.cache.groups, serial_of(request), right)
 
     async def _refuse_used(self, group: DeviceGroup) -> None:
         if await self._member_serials(group):

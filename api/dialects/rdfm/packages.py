@@ -105,7 +105,7 @@ class PackageRoutes:
 
     async def _find(self, request: Request, right: Right) -> Package:
         caller = await self._access.caller(request, right)
-        return caller.find(self._facade.cache.packages, serial_of(request), right)
+        return caller.numbered(self._facade.cache.packages, serial_of(request), right)
 
     async def _store(self, upload: Upload) -> Package:
         spec = translate.spec_of(upload.fields)

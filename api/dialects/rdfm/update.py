@@ -5,12 +5,12 @@ import time
 from starlette.requests import Request
 from starlette.responses import Response
 
+from polyfleet.api.core.access import flat_name
 from polyfleet.api.core.addresses import base_url
 from polyfleet.api.core.errors import NotFound, Unauthenticated
 from polyfleet.api.core.facade import Facade
 from polyfleet.api.core.requests import decode_json
 from polyfleet.api.dialects.rdfm import bodies, metadata, schemas
-from polyfleet.api.dialects.rdfm.access import flat_name
 from polyfleet.api.dialects.rdfm.auth import LARGEST_BODY
 from polyfleet.api.dialects.rdfm.links import download_link
 from polyfleet.api.dialects.rdfm.routes import DEVICE_TOKEN, Route
@@ -40,7 +40,7 @@ class UpdateRoutes:
         device = (await facade.identity.authenticate_device_request(request.headers)).device
         body = await bodies.read(request, LARGEST_BODY)
         told = metadata.read(decode_json(body), "body")
-        if told.identifier != flat_name(facade, device):
+        if told.identifier != flat_name(facade, device.spec.application, device.spec.device_id):
             raise Unauthenticated("the token belongs to another device")
         facade.activity.seen(device)
         package = self._decide(device, told.values)
