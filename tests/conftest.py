@@ -136,28 +136,8 @@ def namespace(_core_api: client.CoreV1Api) -> Iterator[str]:
 def kubectl(
     admin_kubeconfig: Path, namespace: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., str]:
-    """Provide kubectl as the administrator in the test's namespace.
-
-    `kubectl("get", "devices", stdin="…")` returns what it printed, or fails with what it
-    complained of.
-    """
-    cache = tmp_path_factory.getbasetemp() / "kubectl-cache"
-    options = ["--kubeconfig", str(admin_kubeconfig), "--namespace", namespace]
-
-    def run(*arguments: str, stdin: str | None = None) -> str:
-        done = subprocess.run(
-            [_KUBECTL, *options, "--cache-dir", str(cache), *arguments],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-        if done.returncode:
-            raise AssertionError(f"kubectl {' '.join(arguments)}: {done.stderr}")
-        return done.stdout
-
-    return run
+    """Provide kubectl as the administrator in the test's namespace, as `kubectl_in` runs it."""
+    return kubectl_in(namespace, admin_kubeconfig, tmp_path_factory.getbasetemp() / "kubectl-cache")
 
 
 @pytest.fixture(name="service_account_kubeconfig")
@@ -202,3 +182,27 @@ def object_storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectS
         yield storage
     finally:
         stop(server)
+
+
+def kubectl_in(namespace: str, kubeconfig: Path, cache: Path) -> Callable[..., str]:
+    """Return a function that runs kubectl in the namespace, with what it knows kept in `cache`.
+
+    `kubectl("get", "devices", stdin="…")` returns what it printed, or fails with what it
+    complained of.
+    """
+    options = ["--kubeconfig", str(kubeconfig), "--namespace", namespace]
+
+    def run(*arguments: str, stdin: str | None = None) -> str:
+        done = subprocess.run(
+            [_KUBECTL, *options, "--cache-dir", str(cache), *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        if done.returncode:
+            raise AssertionError(f"kubectl {' '.join(arguments)}: {done.stderr}")
+        return done.stdout
+
+    return run

@@ -219,14 +219,14 @@ def test_a_put_under_another_name_is_refused(registry: Registry, app: str) -> No
 
 
 def test_what_others_do_to_the_object_is_no_conflict(
-    registry: Registry, app: str, drogue_kubectl: Callable[..., str]
+    registry: Registry, app: str, shared_kubectl: Callable[..., str]
 ) -> None:
     meta = registry.shown(apps(app))["metadata"]
-    drogue_kubectl("label", "application", app, "polyfleet.dev/serial=77")
+    shared_kubectl("label", "application", app, "polyfleet.dev/serial=77")
     lock = {"resourceVersion": meta["resourceVersion"]}
     assert put(registry, app, metadata=lock, spec={"a": 1}) == 204
     assert "labels" not in registry.shown(apps(app))["metadata"]
-    assert "polyfleet.dev/serial" in drogue_kubectl("get", "application", app, "-o", "yaml")
+    assert "polyfleet.dev/serial" in shared_kubectl("get", "application", app, "-o", "yaml")
 
 
 def test_a_deleted_application_is_gone_or_shows_that_it_goes(registry: Registry, app: str) -> None:
@@ -343,10 +343,10 @@ def test_a_limit_that_is_no_number_is_refused(registry: Registry, query: Any) ->
 
 
 def test_an_application_made_by_kubectl_is_shown(
-    registry: Registry, person: Callable[..., Person], drogue_kubectl: Callable[..., str]
+    registry: Registry, person: Callable[..., Person], shared_kubectl: Callable[..., str]
 ) -> None:
     name = f"kube-{secrets.token_hex(4)}"
-    drogue_kubectl(
+    shared_kubectl(
         "apply",
         "-f",
         "-",

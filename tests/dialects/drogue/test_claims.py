@@ -134,7 +134,7 @@ def test_trust_anchors_are_read_when_they_are_written(registry: Registry) -> Non
 
 
 def test_two_applications_cannot_trust_the_same_subject(
-    registry: Registry, drogue_kubectl: Callable[..., str]
+    registry: Registry, shared_kubectl: Callable[..., str]
 ) -> None:
     spec = {"trustAnchors": {"anchors": [{"certificate": certificate(secrets.token_hex(4))}]}}
     first, other = registry.app(spec=spec), registry.app()

@@ -10,7 +10,6 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from polyfleet.api.settings import Settings
 from polyfleet.fleet.instants import timestamp
 from polyfleet.fleet.objects.kinds import COMMANDS
 from tests.dialects.drogue.registry import (
@@ -65,9 +64,9 @@ def itself(server: FacadeServer, app: str, name: str) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="module")
-def other(server: FacadeServer, drogue_settings: Settings) -> Iterator[FacadeServer]:
+def other(server: FacadeServer) -> Iterator[FacadeServer]:
     """Another replica."""
-    with running_facade(drogue_settings) as running:
+    with running_facade(server.settings) as running:
         yield running
 
 
@@ -168,14 +167,14 @@ def test_an_answer_is_kept_with_the_command(
     app: str,
     name: str,
     itself: httpx.Client,
-    drogue_kubectl: Callable[..., str],
+    shared_kubectl: Callable[..., str],
 ) -> None:
     send(registry, app, name, "measure")
     request = fetch(itself, app, name).headers["request"]
     given = {"params": {"request": request, "status": "200"}, "json": {"t": 21.5}}
     reply = answer(itself, app, name, **given)
     assert (reply.status_code, reply.content) == (200, b"")
-    status = drogue_kubectl("get", "command", request, "-o", "jsonpath={.status.answer}")
+    status = shared_kubectl("get", "command", request, "-o", "jsonpath={.status.answer}")
     assert '"status":200' in status
     assert answer(itself, app, name, **given).status_code == 200
     given["json"] = {"t": 22.5}
@@ -187,7 +186,7 @@ def test_an_answer_without_a_request_is_for_the_newest_command(
     app: str,
     name: str,
     itself: httpx.Client,
-    drogue_kubectl: Callable[..., str],
+    shared_kubectl: Callable[..., str],
 ) -> None:
     requests = []
     for command in ("a", "b"):
@@ -196,7 +195,7 @@ def test_an_answer_without_a_request_is_for_the_newest_command(
     for status in (501, 502):
         assert answer(itself, app, name, params={"status": status}).status_code == 200
     found = [
-        drogue_kubectl("get", "command", item, "-o", "jsonpath={.status.answer.status}")
+        shared_kubectl("get", "command", item, "-o", "jsonpath={.status.answer.status}")
         for item in requests
     ]
     assert found == ["502", "501"]
@@ -226,9 +225,9 @@ def test_an_expired_command_is_not_delivered(
 
 
 def test_a_command_of_kubectl_is_delivered(
-    app: str, name: str, itself: httpx.Client, drogue_kubectl: Callable[..., str]
+    app: str, name: str, itself: httpx.Client, shared_kubectl: Callable[..., str]
 ) -> None:
-    drogue_kubectl(
+    shared_kubectl(
         "apply",
         "-f",
         "-",

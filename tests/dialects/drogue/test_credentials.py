@@ -28,7 +28,7 @@ def put(registry: Registry, app: str, spec: dict[str, Any]) -> int:
 def test_a_password_is_hashed_before_it_is_stored(
     registry: Registry,
     app: str,
-    drogue_kubectl: Callable[..., str],
+    shared_kubectl: Callable[..., str],
     given: Any,
     section: str,
 ) -> None:
@@ -39,7 +39,7 @@ def test_a_password_is_hashed_before_it_is_stored(
     assert sha512_crypt.verify("secret", second["user"]["password"]["sha512"])
     assert first["pass"]["sha512"] != second["user"]["password"]["sha512"]
     assert second["user"]["unique"] is True
-    assert "secret" not in drogue_kubectl("get", "device", f"{app}.d", "-o", "jsonpath={.spec}")
+    assert "secret" not in shared_kubectl("get", "device", f"{app}.d", "-o", "jsonpath={.spec}")
 
 
 def test_hashes_and_certificates_stay_as_they_are(registry: Registry, app: str) -> None:
@@ -73,16 +73,16 @@ def test_readers_do_not_see_credentials_and_writers_keep_them(
     assert registry.shown(devices(app, "d")) == shown
 
 
-def secret_of(registry: Registry, app: str, drogue_kubectl: Callable[..., str]) -> dict[str, str]:
+def secret_of(registry: Registry, app: str, shared_kubectl: Callable[..., str]) -> dict[str, str]:
     uid = registry.shown(devices(app, "d"))["metadata"]["uid"]
-    found = json.loads(drogue_kubectl("get", "secret", f"device-{uid}-psk", "-o", "json"))
+    found = json.loads(shared_kubectl("get", "secret", f"device-{uid}-psk", "-o", "json"))
     assert found["metadata"]["ownerReferences"][0]["uid"] == uid
     data: dict[str, str] = found.get("data") or {}
     return data
 
 
 def test_a_pre_shared_key_is_kept_in_a_secret(
-    registry: Registry, app: str, drogue_kubectl: Callable[..., str]
+    registry: Registry, app: str, shared_kubectl: Callable[..., str]
 ) -> None:
     psk = {"key": KEY, "validity": {"notBefore": "2030-01-01T00:00:00Z"}}
     registry.device(app, "d", spec={"authentication": {"credentials": [{"psk": psk}]}})
@@ -90,13 +90,13 @@ def test_a_pre_shared_key_is_kept_in_a_secret(
     assert shown["psk"]["validity"] == psk["validity"]
     assert shown["psk"]["key"] != KEY
     assert base64.b64decode(shown["psk"]["key"])
-    assert list(secret_of(registry, app, drogue_kubectl).values()) == [KEY]
-    assert KEY not in drogue_kubectl("get", "device", f"{app}.d", "-o", "yaml")
+    assert list(secret_of(registry, app, shared_kubectl).values()) == [KEY]
+    assert KEY not in shared_kubectl("get", "device", f"{app}.d", "-o", "yaml")
     # Written back as it was read, beside another one: both are there.
     assert put(registry, app, {"authentication": {"credentials": [shown, {"psk": psk}]}}) == 204
-    assert list(secret_of(registry, app, drogue_kubectl).values()) == [KEY, KEY]
+    assert list(secret_of(registry, app, shared_kubectl).values()) == [KEY, KEY]
     assert put(registry, app, {}) == 204
-    assert secret_of(registry, app, drogue_kubectl) == {}
+    assert secret_of(registry, app, shared_kubectl) == {}
 
 
 def test_a_reference_to_the_key_of_another_device_is_refused(registry: Registry, app: str) -> None:

@@ -63,15 +63,15 @@ def test_a_new_device_has_exactly_six_fields(registry: Registry, app: str) -> No
 
 
 def test_devices_of_an_application_with_dots_are_its_own(
-    registry: Registry, drogue_kubectl: Callable[..., str]
+    registry: Registry, shared_kubectl: Callable[..., str]
 ) -> None:
     long = f"{'y' * 60}.{'z' * 60}.example.org"
     one, other = (registry.app(f"{secrets.token_hex(4)}.{long}") for _ in range(2))
     name = registry.device(one, "d1")
     assert registry.shown(devices(one, name))["metadata"]["application"] == one
     assert registry.owner.get(devices(other)).json() == []
-    listed = drogue_kubectl("get", "applications", "-o", r"jsonpath={.items[*].metadata.name}")
-    home = drogue_kubectl(
+    listed = shared_kubectl("get", "applications", "-o", r"jsonpath={.items[*].metadata.name}")
+    home = shared_kubectl(
         "get",
         "devices",
         "-o",
@@ -323,9 +323,9 @@ def test_a_name_that_is_no_utf8_is_refused(registry: Registry, app: str) -> None
 
 
 def test_a_device_of_kubectl_is_shown_and_keeps_what_is_native(
-    registry: Registry, app: str, drogue_kubectl: Callable[..., str]
+    registry: Registry, app: str, shared_kubectl: Callable[..., str]
 ) -> None:
-    drogue_kubectl(
+    shared_kubectl(
         "apply",
         "-f",
         "-",
@@ -347,11 +347,11 @@ spec:
     assert shown["spec"] == {"core": {"disabled": True}}
     meta = {"resourceVersion": shown["metadata"]["resourceVersion"]}
     assert put(registry, app, "k1", metadata=meta, spec={"a": 1}).status_code == 204
-    text = drogue_kubectl("get", "device", f"{app}.k1", "-o", "yaml")
+    text = shared_kubectl("get", "device", f"{app}.k1", "-o", "yaml")
     assert "colour" in text
     assert "group.polyfleet.dev/x" in text
     assert "disabled: false" in text
-    labels = drogue_kubectl("get", "device", f"{app}.k1", "-o", "jsonpath={.metadata.labels}")
+    labels = shared_kubectl("get", "device", f"{app}.k1", "-o", "jsonpath={.metadata.labels}")
     assert "ring" not in labels
 
 

@@ -8,7 +8,6 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from polyfleet.api.settings import Settings
 from polyfleet.fleet.membership import label_key
 from polyfleet.fleet.objects.kinds import GROUPS
 from polyfleet.kube.groups import find_group
@@ -315,11 +314,11 @@ def test_a_change_of_many_is_seen_as_soon_as_it_is_committed(
 
 
 @pytest.fixture(scope="module")
-def replicas(inventory_settings: Settings, server: FacadeServer) -> Any:
+def replicas(server: FacadeServer) -> Any:
     """Provide a second facade over the same fleet, and a caller of each."""
     token = server.user_token(f"replica-{secrets.token_hex(4)}", scopes=["rdfm_admin_rw"])
     with (
-        running_facade(inventory_settings) as other,
+        running_facade(server.settings) as other,
         other.client(token) as there,
         server.client(token) as here,
     ):

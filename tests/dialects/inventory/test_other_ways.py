@@ -22,7 +22,7 @@ def manifest(kind: str, name: str, spec: dict[str, Any]) -> str:
 
 
 def test_a_device_made_by_kubectl_is_shown_listed_and_changed(
-    fleet: Fleet, inventory_kubectl: Kubectl
+    fleet: Fleet, shared_kubectl: Kubectl
 ) -> None:
     name = f"any-{secrets.token_hex(4)}"
     identifier = f"Some Device {name}"
@@ -31,7 +31,7 @@ def test_a_device_made_by_kubectl_is_shown_listed_and_changed(
         {"name": "floor", "value": {"number": 3}},
     ]
     spec = {"deviceId": identifier, "attributes": attributes}
-    inventory_kubectl("apply", "-f", "-", stdin=manifest("Device", name, spec))
+    shared_kubectl("apply", "-f", "-", stdin=manifest("Device", name, spec))
     eventually(lambda: fleet.listed(own=name) == [identifier])
     shown = fleet.show(identifier)
     assert shown["attributes"] == [
@@ -40,19 +40,15 @@ def test_a_device_made_by_kubectl_is_shown_listed_and_changed(
     ]
     assert fleet.manager.post(f"{BASE}/devices", json={"id": identifier}).status_code == 409
     fleet.move(identifier.replace(" ", "%20"), f"g-{name}")
-    labels = json.loads(inventory_kubectl("get", "device", name, "-o", "json"))["metadata"][
-        "labels"
-    ]
+    labels = json.loads(shared_kubectl("get", "device", name, "-o", "json"))["metadata"]["labels"]
     assert any(key.startswith("group.polyfleet.dev/") for key in labels)
-    inventory_kubectl("delete", "device", name)
+    shared_kubectl("delete", "device", name)
     eventually(lambda: fleet.listed(own=name) == [])
 
 
-def test_a_device_made_here_is_a_device_of_kubectl(
-    fleet: Fleet, inventory_kubectl: Kubectl
-) -> None:
+def test_a_device_made_here_is_a_device_of_kubectl(fleet: Fleet, shared_kubectl: Kubectl) -> None:
     identifier = fleet.device(f"made-{secrets.token_hex(4)}", floor=2, tags=["a", "b"])
-    listing = inventory_kubectl("get", "devices", "-o", "json", "--field-selector",
+    listing = shared_kubectl("get", "devices", "-o", "json", "--field-selector",
                                 f"spec.deviceId={identifier}")  # fmt: skip
     [document] = json.loads(listing)["items"]
     assert document["spec"]["attributes"] == [
@@ -61,13 +57,11 @@ def test_a_device_made_here_is_a_device_of_kubectl(
     ]
 
 
-def test_a_group_made_here_is_selected_by_its_label(
-    fleet: Fleet, inventory_kubectl: Kubectl
-) -> None:
+def test_a_group_made_here_is_selected_by_its_label(fleet: Fleet, shared_kubectl: Kubectl) -> None:
     device, group = fleet.device(), f"canary-{secrets.token_hex(4)}"
     fleet.move(device, group)
     selector = f"group.polyfleet.dev/default.{group}"
-    listing = json.loads(inventory_kubectl("get", "devices", "-l", selector, "-o", "json"))
+    listing = json.loads(shared_kubectl("get", "devices", "-l", selector, "-o", "json"))
     assert [item["spec"]["deviceId"] for item in listing["items"]] == [device]
 
 

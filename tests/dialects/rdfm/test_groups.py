@@ -147,7 +147,7 @@ def test_a_group_that_is_deleted_is_gone(fleet: Fleet) -> None:
 
 
 def test_a_group_whose_counts_just_changed_can_be_deleted(
-    fleet: Fleet, rdfm_kubectl: Callable[..., str]
+    fleet: Fleet, shared_kubectl: Callable[..., str]
 ) -> None:
     for number in range(3):
         group = fleet.group()
@@ -155,7 +155,7 @@ def test_a_group_whose_counts_just_changed_can_be_deleted(
         assert found is not None
         patch = f'{{"status":{{"members":{number + 5}}}}}'
         name = found.metadata.name
-        rdfm_kubectl(
+        shared_kubectl(
             "patch", "devicegroup", name, "--subresource=status", "--type=merge", "-p", patch
         )
         fleet.done(fleet.manager.delete(f"/api/v1/groups/{group}"))

@@ -33,10 +33,10 @@ def a_serial() -> int:
     return 10_000_000 + secrets.randbelow(10_000_000)
 
 
-def test_a_device_made_by_kubectl_is_let_in(fleet: Fleet, rdfm_kubectl: Kubectl) -> None:
+def test_a_device_made_by_kubectl_is_let_in(fleet: Fleet, shared_kubectl: Kubectl) -> None:
     device, serial = fleet.stranger(), a_serial()
     spec = {"deviceId": device.identifier, "publicKeys": [device.pem]}
-    apply(rdfm_kubectl, manifest("Device", f"any-{serial}", spec, serial))
+    apply(shared_kubectl, manifest("Device", f"any-{serial}", spec, serial))
     eventually(lambda: device.ask().status_code == 200)
     shown = fleet.manager.get(f"/api/v1/devices/{serial}").json()
     assert (shown["mac_address"], shown["public_key"]) == (device.identifier, device.pem)
@@ -44,7 +44,7 @@ def test_a_device_made_by_kubectl_is_let_in(fleet: Fleet, rdfm_kubectl: Kubectl)
 
 
 def test_attributes_that_people_declare_are_metadata_too(
-    fleet: Fleet, rdfm_kubectl: Kubectl
+    fleet: Fleet, shared_kubectl: Kubectl
 ) -> None:
     serial = a_serial()
     spec = {
@@ -54,15 +54,15 @@ def test_attributes_that_people_declare_are_metadata_too(
             {"name": "tags", "value": {"strings": ["a", "b"]}},
         ],
     }
-    apply(rdfm_kubectl, manifest("Device", f"declared-{serial}", spec, serial))
+    apply(shared_kubectl, manifest("Device", f"declared-{serial}", spec, serial))
     path = f"/api/v1/devices/{serial}"
     eventually(lambda: fleet.manager.get(path).status_code == 200)
     assert fleet.manager.get(path).json()["metadata"] == {"floor": "3", "tags": ["a", "b"]}
 
 
-def test_an_object_without_a_serial_is_left_out(fleet: Fleet, rdfm_kubectl: Kubectl) -> None:
+def test_an_object_without_a_serial_is_left_out(fleet: Fleet, shared_kubectl: Kubectl) -> None:
     name = f"bare-{secrets.token_hex(4)}"
-    apply(rdfm_kubectl, manifest("Device", name, {"deviceId": name}, None))
+    apply(shared_kubectl, manifest("Device", name, {"deviceId": name}, None))
     store = fleet.server.facade.cache.devices
     eventually(lambda: store.get(name) is not None)
     reply = fleet.manager.get("/api/v1/devices")
@@ -71,13 +71,13 @@ def test_an_object_without_a_serial_is_left_out(fleet: Fleet, rdfm_kubectl: Kube
 
 
 def test_a_package_elsewhere_is_offered_by_its_own_address(
-    fleet: Fleet, rdfm_kubectl: Kubectl
+    fleet: Fleet, shared_kubectl: Kubectl
 ) -> None:
     device, number = fleet.device()
     package, group = a_serial(), a_serial()
     url = "https://downloads.example.com/v5.img"
     apply(
-        rdfm_kubectl,
+        shared_kubectl,
         manifest(
             "Package",
             f"package-{package}",
@@ -105,7 +105,7 @@ def test_a_package_elsewhere_is_offered_by_its_own_address(
         for item in fleet.server.facade.cache.devices.values()
         if item.metadata.serial == number
     ]
-    rdfm_kubectl("label", "device", object_, f"ring=r{group}")
+    shared_kubectl("label", "device", object_, f"ring=r{group}")
     reply = eventually(lambda: _offer(device.check()))
     assert reply["uri"] == url
     assert (reply["id"], reply["sha256"]) == (package, "ab" * 32)
@@ -121,10 +121,10 @@ def _offer(reply: httpx.Response) -> dict[str, Any] | None:
     return reply.json() if reply.status_code == 200 else None
 
 
-def test_metadata_that_is_no_json_reads_as_none(fleet: Fleet, rdfm_kubectl: Kubectl) -> None:
+def test_metadata_that_is_no_json_reads_as_none(fleet: Fleet, shared_kubectl: Kubectl) -> None:
     serial = a_serial()
     spec = {"name": f"odd-{serial}", "metadata": "not json"}
-    apply(rdfm_kubectl, manifest("DeviceGroup", f"odd-{serial}", spec, serial))
+    apply(shared_kubectl, manifest("DeviceGroup", f"odd-{serial}", spec, serial))
     path = f"/api/v1/groups/{serial}"
     eventually(lambda: fleet.manager.get(path).status_code == 200)
     assert fleet.manager.get(path).json()["metadata"] == {}
@@ -140,12 +140,12 @@ def _enrollment_of(fleet: Fleet, identifier: str) -> str:
     return name
 
 
-def test_a_denied_device_stays_out_and_is_not_listed(fleet: Fleet, rdfm_kubectl: Kubectl) -> None:
+def test_a_denied_device_stays_out_and_is_not_listed(fleet: Fleet, shared_kubectl: Kubectl) -> None:
     device = fleet.stranger()
     device.ask()
     name = _enrollment_of(fleet, device.identifier)
     patch = '{"spec":{"approval":"Denied"}}'
-    rdfm_kubectl("patch", "enrollment", name, "--type=merge", "-p", patch)
+    shared_kubectl("patch", "enrollment", name, "--type=merge", "-p", patch)
 
     def listed() -> list[str]:
         items = fleet.manager.get("/api/v1/auth/pending").json()
@@ -158,14 +158,14 @@ def test_a_denied_device_stays_out_and_is_not_listed(fleet: Fleet, rdfm_kubectl:
     assert fleet.manager.post("/api/v1/auth/register", json=body).status_code == 404
 
 
-def test_a_device_that_is_locked_out_gets_no_token(fleet: Fleet, rdfm_kubectl: Kubectl) -> None:
+def test_a_device_that_is_locked_out_gets_no_token(fleet: Fleet, shared_kubectl: Kubectl) -> None:
     device, number = fleet.device()
     token = device.token()
     store = fleet.server.facade.cache.devices
     found = store.by_serial(number)
     assert found is not None
     patch = '{"spec":{"disabled":true}}'
-    rdfm_kubectl("patch", "device", found.metadata.name, "--type=merge", "-p", patch)
+    shared_kubectl("patch", "device", found.metadata.name, "--type=merge", "-p", patch)
     eventually(lambda: device.check(token).status_code == 401)
     assert device.ask().status_code == 401
     waiting = fleet.manager.get("/api/v1/auth/pending").json()
@@ -173,21 +173,21 @@ def test_a_device_that_is_locked_out_gets_no_token(fleet: Fleet, rdfm_kubectl: K
 
 
 def test_what_the_api_makes_is_an_object_like_any_other(
-    fleet: Fleet, rdfm_kubectl: Kubectl
+    fleet: Fleet, shared_kubectl: Kubectl
 ) -> None:
     name = f"canary-{secrets.token_hex(4)}"
     _, number = fleet.device()
     package = fleet.package("v3", note="x")["id"]
     group = fleet.group(devices=[number], packages=[package], **{"rdfm.group.name": name})
     document = json.loads(
-        rdfm_kubectl("get", "devicegroups", "-l", f"polyfleet.dev/serial={group}", "-o", "json")
+        shared_kubectl("get", "devicegroups", "-l", f"polyfleet.dev/serial={group}", "-o", "json")
     )
     [item] = document["items"]
     assert item["metadata"]["name"] == f"default.{name}"
     assert item["spec"]["name"] == name
     assert item["spec"]["packages"] == [f"default.package-{package}"]
     assert json.loads(item["spec"]["metadata"]) == {"rdfm.group.name": name}
-    members = rdfm_kubectl(
+    members = shared_kubectl(
         "get", "devices", "-l", f"group.polyfleet.dev/default.{name}", "-o", "name"
     )
     assert len(members.split()) == 1
