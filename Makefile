@@ -43,7 +43,7 @@ routes: .venv/.installed  ## write docs/routes.md from what the tests of the fac
 	$(BIN)/pytest --write-routes tests/dialects tests/api
 
 lock: .venv/.installed  ## pin the dependencies of pyproject.toml, with hashes
-	$(COMPILE) pyproject.toml --group test --group lint --group bootstrap -o requirements.lock
+	$(COMPILE) pyproject.toml --extra tracing --group test --group lint --group bootstrap -o requirements.lock
 	$(COMPILE) --group go -o local/go-toolchain.lock
 
 bench: .venv/.installed  ## measure
