@@ -26,7 +26,7 @@ def main() -> int:
     except ValidationError as error:
         print(f"the settings are not valid: {error}", file=sys.stderr)  # noqa: T201 - no log yet
         return 2
-    configure_logging(settings.log_format, settings.log_level)
+    configure_logging(settings.log_format, settings.log_level, audit=settings.audit)
     log = structlog.get_logger("polyfleet.api")
     try:
         listener = bind(settings.host, settings.port)

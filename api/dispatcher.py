@@ -10,12 +10,16 @@ import orjson
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from polyfleet.api.core import audit
+from polyfleet.api.core.call import UNKNOWN_ADDRESS, begin
 from polyfleet.api.core.logging import request_id
 from polyfleet.api.core.metrics import RequestMetrics
 
 _PREFIX_SEGMENTS = 3
 _GIVEN_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_GONE = 499
+"""What is counted for a client that went away before it had an answer."""
 _JSON = (b"content-type", b"application/json")
 
 log = structlog.get_logger("polyfleet.api")
@@ -70,6 +74,7 @@ class Dispatcher:
         started = time.perf_counter()
         identifier = _given_id(scope) or next(self._ids)
         request_id.set(identifier)
+        call = begin(_address(scope))
         header = (b"x-request-id", identifier.encode())
         status = 0
 
@@ -88,13 +93,23 @@ class Dispatcher:
                 await _error(observed, 500, "internal error")
         finally:
             method = scope["method"] if scope["method"] in _METHODS else "other"
-            self._metrics.count(name, method, _template(scope), status or 499, started)
+            route = _template(scope)
+            self._metrics.count(name, method, route, status or _GONE, started)
+            audit.write(
+                call,
+                dialect=name,
+                method=method,
+                route=route,
+                named=scope.get("path_params") or {},
+                status=status or _GONE,
+            )
 
     async def _websocket(
         self, owner: tuple[str, ASGIApp], scope: Scope, receive: Receive, send: Send
     ) -> None:
         name, application = owner
         request_id.set(_given_id(scope) or next(self._ids))
+        begin(_address(scope))
         if application is _unknown:
             await receive()
             await send({"type": "websocket.close", "code": 1000})
@@ -112,6 +127,11 @@ def _collapse_leading_slashes(scope: Scope) -> None:
         raw: bytes | None = scope.get("raw_path")
         if raw is not None:
             scope["raw_path"] = b"/" + raw.lstrip(b"/")
+
+
+def _address(scope: Scope) -> str:
+    client = scope.get("client")
+    return client[0] if client else UNKNOWN_ADDRESS
 
 
 def _given_id(scope: Scope) -> str | None:

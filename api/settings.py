@@ -184,6 +184,8 @@ class Settings(BaseSettings):
     """One JSON object a line, or lines for people."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """What is less urgent than this is not logged."""
+    audit: bool = True
+    """Whether each management call that is no reading leaves a line in the log, at any level."""
 
     artifacts: ArtifactSettings = Field(default_factory=ArtifactSettings)
     identity: IdentitySettings = IdentitySettings()

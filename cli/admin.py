@@ -15,6 +15,7 @@ from polyfleet.api.core.identity.accounts import (
     create_administrator,
     set_password,
 )
+from polyfleet.api.core.identity.signing_keys import SigningKeys
 from polyfleet.cli.cluster import Namespace, fail, open_client, run
 from polyfleet.fleet.objects.kinds import ACCESS_TOKENS, USERS
 from polyfleet.fleet.objects.user import User
@@ -85,6 +86,22 @@ def bootstrap(
     except PolyfleetError as error:
         fail(error.message)
     _print(done, output)
+
+
+@commands.command("rotate-keys")
+def rotate_keys(*, namespace: Namespace = None) -> None:
+    """Sign tokens and links with a new key from now on.
+
+    What the present key signed still holds, so nobody is logged out; what the key before it
+    signed does not: let a day pass between two rotations.
+    """
+
+    async def work() -> str:
+        async with open_client(namespace) as client, SigningKeys(client) as keys:
+            await keys.rotate()
+            return keys.ring.current_id
+
+    typer.echo(f"Signing with {run(work)} from now on.")
 
 
 async def ensure_administrator(

@@ -14,14 +14,22 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 request_id: ContextVar[str] = ContextVar("polyfleet_request_id", default="")
 
+AUDIT = "polyfleet.audit"
+"""The logger of who changed what."""
+
 _LIBRARIES = ("uvicorn", "uvicorn.error", "aiohttp", "kubernetes")
 _TRACEBACKS = structlog.processors.ExceptionRenderer(
     structlog.tracebacks.ExceptionDictTransformer(show_locals=False)  # locals hold credentials
 )
 
 
-def configure_logging(log_format: Literal["json", "console"], level: str) -> None:
-    """Send our own logs and the libraries' to standard error in one form."""
+def configure_logging(
+    log_format: Literal["json", "console"], level: str, *, audit: bool = True
+) -> None:
+    """Send our own logs and the libraries' to standard error in one form.
+
+    With `audit`, the lines of the audit log are written whatever the level is.
+    """
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
@@ -47,6 +55,7 @@ def configure_logging(log_format: Literal["json", "console"], level: str) -> Non
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    logging.getLogger(AUDIT).setLevel(logging.INFO if audit else logging.CRITICAL)
     for name in _LIBRARIES:
         library = logging.getLogger(name)
         library.handlers.clear()

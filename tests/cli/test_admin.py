@@ -139,3 +139,20 @@ def test_a_kubeconfig_that_is_not_there_is_told(
     assert done.exit_code == 1
     assert "kubeconfig" in done.stderr
     assert "absent" in done.stderr
+
+
+def test_a_rotation_of_keys_logs_nobody_out(
+    polyfleet: RunCommand, facade_server: FacadeServer, admin_token: str
+) -> None:
+    with facade_server.client() as client:
+        form = {"grant_type": "client_credentials"}
+        answer = client.post("/oauth/token", data=form, auth=("admin", admin_token))
+    token = answer.raise_for_status().json()["access_token"]
+    before = facade_server.facade.identity.keys.ring.current_id
+    done = polyfleet("admin", "rotate-keys")
+    assert done.exit_code == 0, done.output
+    assert before not in done.output
+    assert by_token(facade_server, token).status_code == 200
+    facade_server.call(facade_server.facade.identity.keys.reload())
+    assert facade_server.facade.identity.keys.ring.current_id in done.output
+    assert by_token(facade_server, token).status_code == 200

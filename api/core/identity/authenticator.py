@@ -9,6 +9,7 @@ from typing import Any, Protocol, Self
 import structlog
 from starlette.datastructures import Headers, QueryParams
 
+from polyfleet.api.core.call import current
 from polyfleet.api.core.errors import Forbidden, Unauthenticated, from_api_error
 from polyfleet.api.core.identity import access_tokens
 from polyfleet.api.core.identity.clock import Clock, wall_clock
@@ -17,6 +18,7 @@ from polyfleet.api.core.identity.device_tokens import DeviceTokens
 from polyfleet.api.core.identity.directory import Accounts, Directory, covered, principal_of
 from polyfleet.api.core.identity.foreign import principal_of_foreigner
 from polyfleet.api.core.identity.introspection import Introspection
+from polyfleet.api.core.identity.limits import Limits
 from polyfleet.api.core.identity.login import IssuedToken, Login
 from polyfleet.api.core.identity.oidc import OidcTokens
 from polyfleet.api.core.identity.password_hashes import PasswordHashes
@@ -91,8 +93,13 @@ class Identity(AbstractAsyncContextManager["Identity"]):
         self.keys = keys
         self.directory = Directory(cache, clock=clock)
         self.hashes = PasswordHashes(client)
+        self._limits = Limits(section.limits, clock=clock)
         self.passwords = Passwords(
-            self.hashes, self.directory, memory=section.password_memory, clock=clock
+            self.hashes,
+            self.directory,
+            self._limits,
+            memory=section.password_memory,
+            clock=clock,
         )
         self.device_tokens = DeviceTokens(keys, lifetime=section.device_token_lifetime, clock=clock)
         self.user_tokens = UserTokens(keys, lifetime=section.user_token_lifetime, clock=clock)
@@ -103,6 +110,7 @@ class Identity(AbstractAsyncContextManager["Identity"]):
         self._reviews = TokenReviews(
             section.token_review,
             client,
+            self._limits,
             administrator_scope=section.administrator_scope,
             clock=clock,
         )
@@ -117,7 +125,9 @@ class Identity(AbstractAsyncContextManager["Identity"]):
             if oidc is not None:
                 self._oidc = OidcTokens(oidc, session, clock=self._clock)
             if introspection is not None:
-                self._introspection = Introspection(introspection, session, clock=self._clock)
+                self._introspection = Introspection(
+                    introspection, session, self._limits, clock=self._clock
+                )
         if self.insecure:
             _log.warning("insecure mode: every caller is an administrator")
         return self
@@ -138,7 +148,10 @@ class Identity(AbstractAsyncContextManager["Identity"]):
         `query` is given only where a dialect takes credentials from there. Raises
         Unauthenticated, RateLimited and Unavailable.
         """
+        call = current()
+        call.management = True
         if self.insecure:
+            call.principal = ANYONE
             return ANYONE
         credential = credential_of(headers, query)
         if credential is None:
@@ -147,11 +160,20 @@ class Identity(AbstractAsyncContextManager["Identity"]):
 
     async def principal(self, credential: Credential) -> Principal:
         """Return whose credential it is; errors as for `authenticate_management`."""
+        call = current()
+        call.management = True
         if isinstance(credential, Basic):
             login = await self.log_in(credential.user, credential.secret)
-            source = "password" if login.access_token is None else "access token"
-            return principal_of(login.user, source=source, narrowed_to=login.scopes)
-        return await self._bearer(credential.token)
+            principal = _principal_of(login)
+        else:
+            try:
+                principal = await self._bearer(credential.token)
+            except Unauthenticated:
+                self._limits.mistake(call.address)
+                raise
+        call.principal = principal
+        self._limits.count(principal)
+        return principal
 
     async def authenticate_device(self, token: str) -> DevicePrincipal:
         """Return the device that a token was issued to, as it is now. Raises Unauthenticated."""
@@ -179,15 +201,15 @@ class Identity(AbstractAsyncContextManager["Identity"]):
         An access token also goes with its own prefix as the name. Raises Unauthenticated,
         RateLimited and Unavailable.
         """
-        if not access_tokens.looks_like_one(secret):
-            try:
-                return Login(await self.passwords.verify(name, secret))
-            except ApiError as error:
-                raise from_api_error(error) from error
-        found = self.directory.access_token(secret)
-        if found is None or name not in (found[0].spec.name, found[1].spec.prefix):
-            raise Unauthenticated(REFUSAL)
-        return Login(*found)
+        call = current()
+        call.management = True
+        try:
+            login = await self._log_in(name, secret)
+        except Unauthenticated:
+            self._limits.mistake(call.address)
+            raise
+        call.principal = _principal_of(login)
+        return login
 
     def issue_user_token(self, login: Login, *, scopes: Iterable[str] | None = None) -> IssuedToken:
         """Return a token for a login, narrowed further to `scopes` unless that is None."""
@@ -217,6 +239,17 @@ class Identity(AbstractAsyncContextManager["Identity"]):
     def allows(self, principal: Principal, right: Right, application: Application) -> bool:
         """Return whether the principal has the right in the application."""
         return allowed(principal, right, application, default_application=self._default_application)
+
+    async def _log_in(self, name: str, secret: str) -> Login:
+        if not access_tokens.looks_like_one(secret):
+            try:
+                return Login(await self.passwords.verify(name, secret))
+            except ApiError as error:
+                raise from_api_error(error) from error
+        found = self.directory.access_token(secret)
+        if found is None or name not in (found[0].spec.name, found[1].spec.prefix):
+            raise Unauthenticated(REFUSAL)
+        return Login(*found)
 
     async def _bearer(self, token: str) -> Principal:
         if access_tokens.looks_like_one(token):
@@ -254,6 +287,11 @@ class Identity(AbstractAsyncContextManager["Identity"]):
         return principal_of_foreigner(
             foreigner, self.directory, administrator_scope=self._settings.administrator_scope
         )
+
+
+def _principal_of(login: Login) -> Principal:
+    source = "password" if login.access_token is None else "access token"
+    return principal_of(login.user, source=source, narrowed_to=login.scopes)
 
 
 def require_scope(principal: Principal, scope: str) -> None:

@@ -7,9 +7,11 @@ from urllib.parse import quote_plus
 
 import aiohttp
 
+from polyfleet.api.core.call import current
 from polyfleet.api.core.errors import Unauthenticated, Unavailable
 from polyfleet.api.core.identity.clock import Clock
 from polyfleet.api.core.identity.foreign import Foreigner, scopes_of
+from polyfleet.api.core.identity.limits import Limits
 from polyfleet.api.core.identity.memo import Memo
 from polyfleet.api.core.identity.settings import IntrospectionSettings
 from polyfleet.api.core.identity.signed_tokens import REFUSAL
@@ -26,11 +28,17 @@ class Introspection:
     """Believes the endpoint's word for a short while; without its word nobody gets in."""
 
     def __init__(
-        self, settings: IntrospectionSettings, session: aiohttp.ClientSession, *, clock: Clock
+        self,
+        settings: IntrospectionSettings,
+        session: aiohttp.ClientSession,
+        limits: Limits,
+        *,
+        clock: Clock,
     ) -> None:
         """Ask the endpoint that the settings name."""
         self._settings = settings
         self._session = session
+        self._limits = limits
         self._clock = clock
         self._authorization = _basic(settings.client_id, settings.client_secret.get_secret_value())
         self._turns = asyncio.Semaphore(AT_ONCE)
@@ -47,7 +55,8 @@ class Introspection:
     async def read(self, token: str) -> Foreigner:
         """Return who bears a token.
 
-        Raises Unauthenticated, and Unavailable if the endpoint does not answer or too many ask.
+        Raises Unauthenticated, RateLimited (the address was wrong too often), and Unavailable if
+        the endpoint does not answer or too many ask.
         """
         key = self._memo.key(token)
         known = self._memo.get(key)
@@ -56,6 +65,7 @@ class Introspection:
         refused_key = self._refused.key(token)
         if self._refused.get(refused_key):
             raise Unauthenticated(REFUSAL)
+        self._limits.admit(current().address)
         answer = await self._ask(token)
         try:
             known = self._foreigner(answer)

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from polyfleet.api.core.call import current
 from polyfleet.api.core.errors import RateLimited, Unauthenticated
 from polyfleet.api.core.identity.clock import Clock
 from polyfleet.api.core.identity.directory import Directory
+from polyfleet.api.core.identity.limits import Limits
 from polyfleet.api.core.identity.memo import Memo
 from polyfleet.api.core.identity.password_hashes import MAX_PASSWORD, PasswordHashes
 from polyfleet.api.core.identity.signed_tokens import REFUSAL
@@ -22,11 +24,18 @@ class Passwords:
     """Who a name and a password belong to."""
 
     def __init__(
-        self, hashes: PasswordHashes, directory: Directory, *, memory: float, clock: Clock
+        self,
+        hashes: PasswordHashes,
+        directory: Directory,
+        limits: Limits,
+        *,
+        memory: float,
+        clock: Clock,
     ) -> None:
         """Remember a password that was right for `memory` seconds."""
         self._hashes = hashes
         self._directory = directory
+        self._limits = limits
         self._throttle = Throttle(clock=clock)
         self._memo: Memo[str] = Memo(lifetime=memory, capacity=REMEMBERED, clock=clock)
         self._turns: dict[bytes, tuple[asyncio.Lock, int]] = {}
@@ -59,6 +68,7 @@ class Passwords:
         self._memo.clear()
 
     async def _compare(self, key: bytes, name: str, password: str) -> User:
+        self._limits.admit(current().address)
         self._throttle.attempt(name)
         user = self._directory.user(name)
         if not await self._hashes.matches(user, name, password) or user is None:

@@ -86,6 +86,19 @@ class TokenReviewSettings(_Section):
     """For how long an answer of the API server is believed."""
 
 
+class LimitSettings(_Section):
+    """How much one replica takes from one caller: a burst, then so many a second."""
+
+    calls_burst: int = Field(default=2_000, ge=1)
+    """Management calls of one user or program without a pause."""
+    calls_per_second: float = Field(default=500.0, gt=0)
+    """Management calls of one user or program a second, once the burst is spent."""
+    mistakes_burst: int = Field(default=100, ge=1)
+    """Credentials that do not hold, from one address, without a pause."""
+    mistakes_per_second: float = Field(default=1.0, gt=0)
+    """Such mistakes of one address a second, once the burst is spent."""
+
+
 class IdentitySettings(_Section):
     """All of the section `POLYFLEET_IDENTITY__…`."""
 
@@ -103,3 +116,5 @@ class IdentitySettings(_Section):
     """An endpoint that is asked about tokens; absent: none."""
     token_review: TokenReviewSettings = TokenReviewSettings()
     """Service accounts that may call."""
+    limits: LimitSettings = LimitSettings()
+    """How much one caller may ask for."""

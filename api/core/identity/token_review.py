@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from polyfleet.api.core.call import current
 from polyfleet.api.core.errors import Unauthenticated, Unavailable
 from polyfleet.api.core.identity.clock import Clock
+from polyfleet.api.core.identity.limits import Limits
 from polyfleet.api.core.identity.memo import Memo
 from polyfleet.api.core.identity.settings import TokenReviewSettings
 from polyfleet.api.core.identity.signed_tokens import REFUSAL
@@ -28,6 +30,7 @@ class TokenReviews:
         self,
         settings: TokenReviewSettings,
         client: Client,
+        limits: Limits,
         *,
         administrator_scope: str | None,
         clock: Clock,
@@ -35,6 +38,7 @@ class TokenReviews:
         """Ask through `client`, which needs the right to create TokenReviews."""
         self._settings = settings
         self._client = client
+        self._limits = limits
         self._administrator_scope = administrator_scope
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._memo: Memo[Principal] = Memo(
@@ -50,11 +54,13 @@ class TokenReviews:
     async def read(self, token: str) -> Principal:
         """Return the service account that bears a token.
 
-        Raises Unauthenticated, and Unavailable if the API server does not answer.
+        Raises Unauthenticated, RateLimited (the address was wrong too often), and Unavailable if
+        the API server does not answer.
         """
         key = self._memo.key(token)
         known = self._memo.get(key)
         if known is None:
+            self._limits.admit(current().address)
             known = await self._review(token)
             self._memo.put(key, known)
         return known
