@@ -20,6 +20,7 @@ from polyfleet.crds.types import (
     PublicKey,
     ReportedAttributes,
     Serial,
+    Text,
     ToldAttributes,
     Version,
     WireName,
@@ -85,6 +86,8 @@ class Update(Part):
     """How far the download is, in per cent."""
     attempts: Count | None = None
     """How often the device tried."""
+    message: Text | None = None
+    """Why it failed, as the device tells it."""
     at: Instant | None = None
     """When this last changed."""
 

@@ -16,6 +16,7 @@ from polyfleet.crds.types import (
     Instant,
     LabelSelector,
     ObjectName,
+    Text,
     kept_as_it_was,
 )
 
@@ -36,8 +37,11 @@ Limit = Annotated[
 ]
 
 
+Promotion = Annotated[str, Field(max_length=11, pattern="^[0-9a-f]{8}/[1-9][0-9]?$")]
+
+
 class Pause(Part):
-    """A wait before the next step."""
+    """A wait before the next step, counted from the opening of this one."""
 
     duration_seconds: Annotated[int, Field(ge=0, le=31_536_000)] | None = None
     """How long; absent: until a person promotes the rollout."""
@@ -58,7 +62,10 @@ class RolloutStep(Part):
     limit: Limit | None = None
     """How many of them: a count, or a percentage; absent: all."""
     pause: Pause | None = None
-    """A wait before the next step."""
+    """A wait before the next step; absent: until all devices that it reaches run the package.
+
+    A step with nothing but a pause reaches nobody.
+    """
 
 
 class RolloutTargets(Part):
@@ -80,7 +87,13 @@ class RolloutTargets(Part):
 class RolloutSpec(Part):
     """What is brought to whom, and how fast."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (kept_as_it_was("createdAt"),)
+    rules: ClassVar[tuple[Rule, ...]] = (
+        kept_as_it_was("createdAt"),
+        Rule(
+            "!has(oldSelf.aborted) || !oldSelf.aborted || (has(self.aborted) && self.aborted)",
+            "an aborted rollout stays aborted; make another one",
+        ),
+    )
 
     application: ApplicationField
     """The application whose devices it may reach."""
@@ -91,13 +104,17 @@ class RolloutSpec(Part):
     targets: RolloutTargets
     """Whom it may reach."""
     steps: Annotated[list[RolloutStep], Field(max_length=20), ATOMIC] | None = None
-    """How fast; absent: all at once."""
+    """How fast; after the last one come all targets that are left. Absent: all at once."""
     target_selection: Literal["Snapshot", "Continuous"] = "Snapshot"
     """Whether devices that become targets after a step opened wait for the last one."""
     paused: bool | None = None
     """Whether it offers nothing for now."""
     aborted: bool | None = None
-    """Whether it offers nothing any more."""
+    """Whether it offers nothing any more, for good."""
+    promoted: Promotion | None = None
+    """Set to what status.awaits says to end the wait for the next step of that plan."""
+    retry_failed_before: Instant | None = None
+    """Devices that failed before then are offered the package again."""
 
 
 class OpenedStep(Part):
@@ -115,13 +132,26 @@ class RolloutCounts(Part):
     """How far the devices are."""
 
     total: Count | None = None
-    """How many devices it may reach."""
+    """How many devices it may reach: targets whose device type is the package's."""
+    reached: Count | None = None
+    """How many of them the open steps have come to."""
     offered: Count | None = None
     """How many were offered the package."""
     updated: Count | None = None
-    """How many run it."""
+    """How many run it, or a later version."""
     failed: Count | None = None
     """How many could not install it."""
+
+
+class RolloutFailure(Part):
+    """A device that could not install the package."""
+
+    device: ObjectName
+    """The Device."""
+    message: Text | None = None
+    """Why, as the device tells it."""
+    at: Instant | None = None
+    """When it said so."""
 
 
 class RolloutStatus(Status):
@@ -131,8 +161,14 @@ class RolloutStatus(Status):
     """The digest of the package, the targets and the steps that the plan was made from."""
     seed: Annotated[str, Field(max_length=128)] | None = None
     """What the order of the devices was drawn with."""
-    steps: Annotated[list[OpenedStep], Field(max_length=20), ATOMIC] | None = None
+    steps: Annotated[list[OpenedStep], Field(max_length=21), ATOMIC] | None = None
     """The steps that were opened, in order."""
+    step: Annotated[str, Field(max_length=5, pattern="^[0-9]+/[0-9]+$")] | None = None
+    """How many steps are open, of how many."""
+    awaits: Promotion | None = None
+    """What spec.promoted must be for the next step to open at once."""
+    failures: Annotated[list[RolloutFailure], Field(max_length=20), ATOMIC] | None = None
+    """At most twenty of the devices that could not install the package."""
     counts: RolloutCounts | None = None
     """How far the devices are."""
 
@@ -143,11 +179,14 @@ class Rollout(CustomResource):
     names: ClassVar[Names] = Names("Rollout", "rollouts", ("ro",))
     columns: ClassVar[tuple[Column, ...]] = (
         Column("Package", ".spec.package"),
-        Column("Total", ".status.counts.total", "integer"),
-        Column("Offered", ".status.counts.offered", "integer"),
+        Column("State", '.status.conditions[?(@.type=="Progressing")].reason'),
+        Column("Step", ".status.step"),
         Column("Updated", ".status.counts.updated", "integer"),
         Column("Failed", ".status.counts.failed", "integer"),
+        Column("Total", ".status.counts.total", "integer"),
         READY,
+        Column("Offered", ".status.counts.offered", "integer", wide=True),
+        Column("Awaits", ".status.awaits", wide=True),
         REASON,
         Column("Paused", ".spec.paused", "boolean", wide=True),
         Column("Aborted", ".spec.aborted", "boolean", wide=True),

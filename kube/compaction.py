@@ -14,6 +14,8 @@ from polyfleet.fleet.objects.metadata import (
     GROUP_LABEL_PREFIX,
     JOINED_LABEL_PREFIX,
     SERIAL_LABEL,
+    ManagedFields,
+    last_change,
 )
 
 _Shrink = Callable[[Any], Any]
@@ -40,8 +42,19 @@ _texts: dict[str, str] = {}
 _raws: dict[bytes, msgspec.Raw] = {}
 
 
+def _last_change(entries: tuple[ManagedFields, ...]) -> tuple[ManagedFields, ...]:
+    """Keep of all writers only who wrote last: nothing else of them is read."""
+    last = last_change(entries)
+    if last is None:
+        return ()
+    return entries if len(entries) == 1 else (last,)
+
+
+_SPECIAL: Final[dict[str, _Shrink]] = {"managed_fields": _last_change}
+
+
 def compact(view: Object) -> Object:
-    """Return an equal view that holds no more memory than it must."""
+    """Return a view that holds no more memory than it must, equal in all that anybody reads."""
     kind = type(view)
     if kind not in _plans:
         _plans[kind] = _of_struct(kind)
@@ -56,7 +69,8 @@ def _of_struct(kind: type) -> _Shrink | None:
     plan = [
         (field.name, shrink)
         for field in structure.fields
-        if field.name not in _UNIQUE and (shrink := _of_type(field.type)) is not None
+        if field.name not in _UNIQUE
+        and (shrink := _SPECIAL.get(field.name) or _of_type(field.type)) is not None
     ]
     return _struct_shrinker(tuple(plan)) if plan else None
 

@@ -15,7 +15,7 @@ import structlog
 
 from polyfleet.api.core.errors import NotFound, RateLimited, Unavailable, from_api_error
 from polyfleet.api.core.rate_limits import TokenBuckets
-from polyfleet.api.core.updates import is_new_offer, update_change
+from polyfleet.api.core.updates import Failure, OfferMade, is_new_offer, update_change
 from polyfleet.api.settings import ReportSettings
 from polyfleet.fleet.attributes import Attribute, merge_source, mirrored_labels, replace_source
 from polyfleet.fleet.instants import timestamp
@@ -46,10 +46,12 @@ class Report:
     replaces: bool = False
     version: str | None = None
     capabilities: Mapping[str, bool] | None = None
-    offered: str | None = None
-    """The object name of a Package that the device was just offered."""
+    offered: OfferMade | None = None
+    """What the device was just offered."""
     progress: int | None = None
     """How far the device is with it, in per cent."""
+    failed: Failure | None = None
+    """What it could not install."""
 
 
 class ReportWriter:
@@ -128,10 +130,25 @@ class ReportWriter:
             with suppress(RateLimited):  # the device says so again with its next request
                 self._keep(device, Report(source="", version=version))
 
-    def offered(self, device: Device, package: str) -> None:
-        """Note that the device was offered the Package of that object name, if that is new."""
+    def offered(self, device: Device, package: str, rollout: str | None = None) -> None:
+        """Note that the device was offered the Package of that object name, if that is new.
+
+        `rollout` is the object name of the Rollout that brought it, if one did.
+        """
         if is_new_offer(device.status.update, package):
-            self._note_update(device, Report(source="", offered=package))
+            made = OfferMade(package, rollout, timestamp(self._clock()))
+            self._note_update(device, Report(source="", offered=made))
+
+    async def failed(self, device: Device, package: str, reason: str) -> Device:
+        """Write that the device could not install the Package of that object name, and why.
+
+        A rollout does not offer it that package again until somebody retries it or the rollout is
+        planned anew (docs/rollouts.md). Over the device's rate it is written when it is due;
+        `RateLimited` is raised if too much waits already. Returns the device as it is then.
+        """
+        report = Report(source="", failed=Failure(package, reason))
+        waiting = self._kept.get(device.metadata.uid, {})
+        return await self._report(device, _combined(waiting.get(""), report), "keep")
 
     def progress(self, device: Device, progress: int) -> None:
         """Note how far the device is, in per cent, with what it was offered last."""
@@ -314,6 +331,7 @@ class ReportWriter:
             status.update,
             offered=report.offered,
             progress=report.progress,
+            failed=report.failed,
             at=at,
             runs=lambda package: version is not None and self._version_of(package) == version,
         )
@@ -349,13 +367,23 @@ def _combined(older: Report | None, newer: Report) -> Report:
         replaces=newer.replaces or older.replaces,
         version=newer.version if newer.version is not None else older.version,
         capabilities=newer.capabilities if newer.capabilities is not None else older.capabilities,
-        offered=newer.offered if newer.offered is not None else older.offered,
+        offered=_combined_offer(older, newer),
         progress=_combined_progress(older, newer),
+        failed=newer.failed if newer.offered is not None else newer.failed or older.failed,
     )
+
+
+def _combined_offer(older: Report, newer: Report) -> OfferMade | None:
+    """Return the latest offer; one made again is the one made first, unless that had failed."""
+    before, after = older.offered, newer.offered
+    if before is None or after is None:
+        return after or before
+    return before if before[:2] == after[:2] and older.failed is None else after
 
 
 def _combined_progress(older: Report, newer: Report) -> int | None:
     """Return the latest progress; a new offer begins again."""
     if newer.progress is not None:
         return newer.progress
-    return older.progress if newer.offered in (None, older.offered) else None
+    same = newer.offered is None or _combined_offer(older, newer) is older.offered
+    return older.progress if same else None

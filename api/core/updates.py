@@ -1,57 +1,107 @@
 """How far a device is with the update that it was last given: `status.update`."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
-from polyfleet.fleet.objects.device import Update
+from polyfleet.fleet.objects.device import FAILED, Update
 
 OFFERED = "Offered"
 IN_PROGRESS = "InProgress"
 FINISHED = "Finished"
 
 _COMPLETE = 100
+_LONGEST_REASON = 1024
 
 
-def is_new_offer(current: Update | None, offered: str) -> bool:
-    """Say whether an offer is another one than the device was given last."""
-    return current is None or current.package != offered or current.state == FINISHED
+class OfferMade(NamedTuple):
+    """A device was offered the Package of that object name, by that Rollout if by one, then."""
+
+    package: str
+    rollout: str | None
+    at: str
+
+
+class Failure(NamedTuple):
+    """A device could not install the Package of that object name, and says why."""
+
+    package: str
+    reason: str
+
+
+def is_new_offer(current: Update | None, offered: str, at: str | None = None) -> bool:
+    """Say whether an offer is another one than the device was given last.
+
+    After a failure it is a new attempt, unless it was made (`at`) before the failure was told.
+    """
+    if current is None or current.package != offered or current.state == FINISHED:
+        return True
+    return current.state == FAILED and (at is None or at > current.at)
 
 
 def update_change(
     current: Update | None,
     *,
-    offered: str | None,
+    offered: OfferMade | None,
     progress: int | None,
     at: str,
     runs: Callable[[str], bool],
+    failed: Failure | None = None,
 ) -> dict[str, Any] | None:
     """Return what changes in `status.update`; None if nothing does.
 
-    `offered` is the object name of the Package just offered, `progress` in per cent of what was
-    offered last; without an offer nothing can progress. An offer repeated before the device has
-    finished is the same one. `runs` says whether the device runs the version of the Package of
-    that object name: then it has finished, whatever came in which order.
+    `progress` is in per cent of what was offered last; without an offer nothing can progress. An
+    offer repeated before the device has finished is the same one. `runs` says whether the device
+    runs the version of the Package of that object name: then it has finished, whatever came in
+    which order.
     """
     change: dict[str, Any] = {}
     reached = 0 if current is None else current.progress
     if (
         offered is not None
-        and is_new_offer(current, offered)
-        and not _is_done(current, offered, runs)
+        and is_new_offer(current, offered.package, offered.at)
+        and not _is_done(current, offered.package, runs)
     ):
-        again = current is not None and current.package == offered
-        attempts = current.attempts + 1 if current is not None and again else 1
-        change = {"package": offered, "rollout": None, "state": OFFERED, "progress": 0}
-        change["attempts"] = attempts
+        change = _begun(current, offered)
         reached = 0
     if progress is not None and progress != reached and (change or current is not None):
         change["progress"] = progress
         change["state"] = FINISHED if progress == _COMPLETE else IN_PROGRESS
+    if failed is not None:
+        change |= _failure(current, change, failed)
     package = change.get("package", current.package if current is not None else None)
     if package is not None and runs(package):
         finished = current is not None and current.package == package and current.state == FINISHED
         change = {} if finished else {**change, "state": FINISHED, "progress": _COMPLETE}
+        change.pop("message", None)
+        if change and current is not None and current.message:
+            change["message"] = None
     return {**change, "at": at} if change else None
+
+
+def _begun(current: Update | None, offered: OfferMade) -> dict[str, Any]:
+    again = current is not None and current.package == offered.package
+    change: dict[str, Any] = {
+        "package": offered.package,
+        "rollout": offered.rollout,
+        "state": OFFERED,
+        "progress": 0,
+        "attempts": current.attempts + 1 if current is not None and again else 1,
+    }
+    if current is not None and current.message:
+        change["message"] = None
+    return change
+
+
+def _failure(current: Update | None, change: dict[str, Any], failed: Failure) -> dict[str, Any]:
+    reason = failed.reason[:_LONGEST_REASON] or None
+    told = change.get("package", current.package if current is not None else None)
+    if told != failed.package:  # what it was offered may not be written yet
+        begun = _begun(current, OfferMade(failed.package, None, ""))
+        return {**begun, "state": FAILED, "message": reason}
+    known = current is not None and not change
+    if known and current is not None and current.state == FAILED and current.message == reason:
+        return {}
+    return {"state": FAILED, "message": reason}
 
 
 def _is_done(current: Update | None, offered: str, runs: Callable[[str], bool]) -> bool:

@@ -33,14 +33,19 @@ class Software(View, frozen=True, kw_only=True):
     at: str = ""
 
 
+FAILED = "Failed"
+"""The state of an update that a device could not install."""
+
+
 class Update(View, frozen=True, kw_only=True):
-    """The update that a device was last given."""
+    """The update that a device was last given; `message` is why it failed."""
 
     package: str
     rollout: str | None = None
     state: str = ""
     progress: int = 0
     attempts: int = 0
+    message: str = ""
     at: str = ""
 
 

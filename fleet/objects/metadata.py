@@ -32,6 +32,13 @@ class Annotations(View, frozen=True, kw_only=True):
     deleting: str | None = msgspec.field(default=None, name=DELETING_ANNOTATION)
 
 
+class ManagedFields(View, frozen=True, kw_only=True):
+    """When somebody last wrote fields of an object, and of which part of it."""
+
+    time: str = ""
+    subresource: str = ""
+
+
 class ObjectMeta(View, frozen=True, kw_only=True):
     """The metadata that the rules and the dialects read."""
 
@@ -44,6 +51,13 @@ class ObjectMeta(View, frozen=True, kw_only=True):
     labels: dict[str, str] = {}
     annotations: Annotations = Annotations()
     finalizers: tuple[str, ...] = ()
+    managed_fields: tuple[ManagedFields, ...] = ()
+
+    @property
+    def changed_at(self) -> str:
+        """When something other than the status was last written; empty if nobody knows."""
+        entry = last_change(self.managed_fields)
+        return entry.time if entry is not None else ""
 
     @property
     def terminating(self) -> bool:
@@ -55,6 +69,15 @@ class ObjectMeta(View, frozen=True, kw_only=True):
         """What the label says; a text that is no serial, or none as we write them, is nothing."""
         text = self.labels.get(SERIAL_LABEL, "")
         return int(text) if _SERIAL.fullmatch(text) else None
+
+
+def last_change(entries: tuple[ManagedFields, ...]) -> ManagedFields | None:
+    """Return the entry that tells when something other than the status was last written."""
+    return max(
+        (entry for entry in entries if entry.subresource != "status"),
+        key=lambda entry: entry.time,
+        default=None,
+    )
 
 
 class Condition(View, frozen=True, kw_only=True):

@@ -36,6 +36,8 @@ class RolloutSpec(View, frozen=True, kw_only=True):
     target_selection: str = "Snapshot"
     paused: bool = False
     aborted: bool = False
+    promoted: str | None = None
+    retry_failed_before: str | None = None
 
 
 class OpenedStep(View, frozen=True, kw_only=True):
@@ -50,17 +52,33 @@ class RolloutCounts(View, frozen=True, kw_only=True):
     """How far the devices are."""
 
     total: int = 0
+    reached: int = 0
     offered: int = 0
     updated: int = 0
     failed: int = 0
 
 
+class RolloutFailure(View, frozen=True, kw_only=True):
+    """A device that could not install the package, why, and when it said so."""
+
+    device: str
+    message: str = ""
+    at: str = ""
+
+
 class RolloutStatus(Status, frozen=True, kw_only=True):
-    """The plan in force; it binds only while its digest matches the spec."""
+    """The plan in force; it binds only while its digest matches the spec.
+
+    `step` is how many steps of how many are open (`2/3`), `awaits` what `spec.promoted` must be
+    for the next one to open, `failures` at most twenty of the devices that failed.
+    """
 
     plan: str | None = None
     seed: str | None = None
     steps: tuple[OpenedStep, ...] = ()
+    step: str = ""
+    awaits: str = ""
+    failures: tuple[RolloutFailure, ...] = ()
     counts: RolloutCounts = RolloutCounts()
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from polyfleet.api.core.updates import update_change
+from polyfleet.api.core.updates import Failure, OfferMade, update_change
 from polyfleet.fleet.objects.device import Update
 
 AT = "2026-11-22T00:00:00.000000Z"
@@ -14,15 +14,25 @@ def change(
     current: Update | None,
     offered: str | None = None,
     progress: int | None = None,
+    *,
     runs: str | None = None,
+    failed: Failure | None = None,
+    offered_at: str = AT,
 ) -> dict[str, Any] | None:
     return update_change(
-        current, offered=offered, progress=progress, at=AT, runs=lambda name: name == runs
+        current,
+        offered=OfferMade(offered, None, offered_at) if offered is not None else None,
+        progress=progress,
+        failed=failed,
+        at=AT,
+        runs=lambda name: name == runs,
     )
 
 
-def update(package: str = "p1", state: str = "Offered", progress: int = 0) -> Update:
-    return Update(package=package, state=state, progress=progress, attempts=1)
+def update(package: str = "p1", state: str = "Offered", progress: int = 0, **fields: Any) -> Update:
+    return Update(
+        package=package, state=state, progress=progress, **{"attempts": 1, "rollout": None} | fields
+    )
 
 
 @pytest.mark.parametrize("current", [None, update("p2"), update("p2", "InProgress", 50)])
@@ -86,3 +96,58 @@ def test_an_offer_and_progress_written_after_the_device_has_finished_do_not_begi
 
 def test_who_runs_another_package_has_not_finished() -> None:
     assert change(update(), runs="p2") is None
+
+
+BROKEN = Failure("p1", "no space left")
+
+
+@pytest.mark.parametrize("current", [update(), update(state="InProgress", progress=40)])
+def test_a_failure_ends_the_attempt_and_keeps_its_reason(current: Update) -> None:
+    assert change(current, failed=BROKEN) == {
+        "state": "Failed",
+        "message": "no space left",
+        "at": AT,
+    }
+
+
+def test_a_failure_told_again_changes_nothing() -> None:
+    failed = update(state="Failed", message="no space left", at=AT)
+    assert change(failed, failed=BROKEN) is None
+    again = change(failed, failed=Failure("p1", "no power"))
+    assert again is not None
+    assert again["message"] == "no power"
+
+
+@pytest.mark.parametrize("current", [None, update("p2")])
+def test_a_failure_counts_before_its_offer_is_written(current: Update | None) -> None:
+    failed = change(current, failed=BROKEN)
+    assert failed is not None
+    assert (failed["package"], failed["state"]) == ("p1", "Failed")
+    later = update(**failed)
+    assert change(later, "p1", offered_at="2026-11-21T23:59:59.000000Z") is None
+
+
+def test_an_offer_and_its_failure_may_come_together() -> None:
+    changed = change(update("p2"), "p1", failed=BROKEN)
+    assert changed is not None
+    assert (changed["package"], changed["state"], changed["attempts"]) == ("p1", "Failed", 1)
+
+
+def test_an_offer_after_a_failure_is_another_attempt() -> None:
+    failed = update(state="Failed", message="no space left", at="2026-11-21T00:00:00.000000Z")
+    changed = change(failed, "p1")
+    assert changed is not None
+    assert (changed["state"], changed["attempts"], changed["message"]) == ("Offered", 2, None)
+
+
+def test_who_runs_the_package_has_not_failed() -> None:
+    assert change(update(), failed=BROKEN, runs="p1") == FINISHED
+
+
+def test_a_reason_is_cut_to_what_is_kept() -> None:
+    changed = change(update(), failed=Failure("p1", "x" * 5000))
+    assert changed is not None
+    assert len(changed["message"]) == 1024
+    nothing = change(update(), failed=Failure("p1", ""))
+    assert nothing is not None
+    assert nothing["message"] is None

@@ -10,6 +10,7 @@ from polyfleet.api.settings import ReportSettings
 from polyfleet.fleet.attributes import Attribute, attributes_of, merged, text
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.kinds import DEVICES, PACKAGES
+from polyfleet.kube.compaction import compact
 from tests.api.core.conftest import Clock, Namespace
 
 BURST = 3
@@ -69,7 +70,7 @@ async def test_a_report_is_written_before_it_is_answered(
     assert answer.status.software is not None
     assert answer.status.software.version == "v1"
     assert await known(fleet, device) == {"site": "berlin"}
-    assert fleet.cache.devices.get(device.metadata.name) == answer
+    assert fleet.cache.devices.get(device.metadata.name) == compact(answer)
 
 
 async def test_a_report_that_says_nothing_new_writes_nothing(
@@ -285,6 +286,34 @@ async def test_a_device_that_reports_the_version_it_was_offered_has_finished(
     update = (await fleet.client.get(DEVICES, device.metadata.name)).status.update
     assert update is not None
     assert (update.package, update.state, update.progress) == ("p", "Finished", 100)
+
+
+async def test_a_failure_is_written_at_once_with_its_reason(
+    fleet: Namespace, reports: ReportWriter
+) -> None:
+    await fleet.writer.create(PACKAGES, "p", {"application": "default", "version": "v2"})
+    device = await fleet.device("a")
+    reports.offered(device, "p", "default.ring")
+    await reports.failed(device, "p", "no space left")
+    update = (await fleet.client.get(DEVICES, device.metadata.name)).status.update
+    assert update is not None
+    assert (update.package, update.rollout, update.state) == ("p", "default.ring", "Failed")
+    assert (update.message, update.attempts) == ("no space left", 1)
+
+
+async def test_an_offer_made_before_a_failure_does_not_undo_it(
+    fleet: Namespace, reports: ReportWriter, clock: Clock
+) -> None:
+    other = ReportWriter(fleet.cache.devices, fleet.writer, clock=clock, settings=ReportSettings())
+    device = await fleet.device("a")
+    reports.offered(device, "p")
+    clock.advance(1)
+    await other.failed(device, "p", "broken")
+    clock.advance(100)
+    await reports.flush(limit=10)
+    update = (await fleet.client.get(DEVICES, device.metadata.name)).status.update
+    assert update is not None
+    assert update.state == "Failed"
 
 
 async def test_a_report_that_cannot_be_written_at_once_is_kept_and_written_later(

@@ -1,0 +1,76 @@
+"""Since when a device is what it is: told by dates that Kubernetes and labels keep anyway.
+
+Each answer is an upper bound: a device is certainly a target since then. Who cannot be dated
+counts as having come late.
+"""
+
+from functools import lru_cache
+
+from polyfleet.fleet import instants, membership, selectors
+from polyfleet.fleet.objects.group import DeviceGroup, LabelSelector
+from polyfleet.fleet.objects.metadata import ObjectMeta
+
+MARGIN = 3_000_000
+"""Microseconds: who came in the last moments before a step opened may not have been counted.
+
+Bounds are exact while the clocks of API server and operator agree, and the operator's watch is
+up to date, within this time.
+"""
+
+_LONGEST_CHANGE = 3_600_000_000
+"""Microseconds after which a change of many members is over: joining counts from its end."""
+
+_REMEMBERED = 16_384
+
+
+def datable(selector: LabelSelector | None) -> bool:
+    """Say whether one can tell since when a selector matches.
+
+    Kubernetes keeps no date of a label that was taken away, so absence cannot be dated.
+    """
+    if selector is None:
+        return True
+    return all(part.operator in {"In", "Exists"} for part in selector.match_expressions)
+
+
+def labels_since(device: ObjectMeta) -> int | None:
+    """Return since when, in microseconds since 1970, the labels are what they are."""
+    return _microseconds(device.changed_at or device.creation_timestamp)
+
+
+def matching_since(device: ObjectMeta, selector: LabelSelector | None) -> int | None:
+    """Return since when the selector matches a device that it matches now; None: who knows."""
+    return labels_since(device) if datable(selector) else None
+
+
+def member_since(device: ObjectMeta, group: DeviceGroup) -> int | None:
+    """Return since when a device of the group's application is in it; None if nobody can tell."""
+    changed = labels_since(device)
+    found = membership.membership_of(device.labels, group.metadata.name)
+    known: list[int | None] = []
+    if found is not None and found.incarnation == membership.incarnation(group.metadata.uid):
+        if found.state == "member":
+            over = found.joined_at + _LONGEST_CHANGE
+            known.append(over if changed is None else min(changed, over))
+        elif found.state == "leaving" and not membership.is_committed(group, found.change):
+            known.append(found.joined_at + _LONGEST_CHANGE)
+        elif found.state == "joining":
+            known += [
+                _microseconds(change.deadline)
+                for change in group.status.changes
+                if change.id == found.change and change.committed
+            ]
+    selector = group.spec.selector
+    if selector is not None and datable(selector) and selectors.matches(selector, device.labels):
+        # The selector itself may have been another one before.
+        of_group = labels_since(group.metadata)
+        known.append(None if changed is None or of_group is None else max(changed, of_group))
+    return min((since for since in known if since is not None), default=None)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _microseconds(text: str) -> int | None:
+    try:
+        return instants.microseconds(instants.parse(text))
+    except ValueError:
+        return None
