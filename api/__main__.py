@@ -29,16 +29,16 @@ def main() -> int:
     configure_logging(settings.log_format, settings.log_level, audit=settings.audit)
     log = structlog.get_logger("polyfleet.api")
     try:
-        listener = bind(settings.host, settings.port)
+        listeners = bind_all(settings)
     except OSError as error:
         log.error("cannot listen", host=settings.host, port=settings.port, error=str(error))  # noqa: TRY400 - the address says it all
         return 1
     server = uvicorn.Server(server_config(settings))
-    log.info("starting", host=settings.host, port=listener.getsockname()[1])
+    log.info("starting", host=settings.host, port=listeners[0].getsockname()[1])
     # Uvicorn repeats the signal that ended it; by then all is done that it should cause.
     for stop in (signal.SIGTERM, signal.SIGINT):
         signal.signal(stop, lambda *_: None)
-    server.run(sockets=[listener])
+    server.run(sockets=listeners)
     return 0 if server.started else 1
 
 
@@ -62,6 +62,18 @@ def server_config(settings: Settings) -> uvicorn.Config:
         ws_ping_timeout=25,
         backlog=_BACKLOG,
     )
+
+
+def bind_all(settings: Settings) -> list[socket.socket]:
+    """Return the bound sockets: the clients' first, then that of the operations, if it is set."""
+    listeners = [bind(settings.host, settings.port)]
+    if settings.operations_port is not None:
+        try:
+            listeners.append(bind(settings.host, settings.operations_port))
+        except OSError:
+            listeners[0].close()
+            raise
+    return listeners
 
 
 def bind(host: str, port: int) -> socket.socket:

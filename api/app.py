@@ -16,6 +16,7 @@ from polyfleet.api.dispatcher import Dispatcher
 from polyfleet.api.lifespan import lifespan_of
 from polyfleet.api.operations import PREFIXES as OPERATIONS_PREFIXES
 from polyfleet.api.operations import CacheMetrics, create_operations
+from polyfleet.api.operations_port import is_misplaced, no_such_path
 from polyfleet.api.settings import Settings
 from polyfleet.api.startup import open_facade
 
@@ -58,6 +59,10 @@ class FacadeApplication:
             await self._lifespan(receive, send)
         elif self._dispatcher is None:
             raise RuntimeError("the application is not started: its lifespan must run first")
+        elif self._settings.operations_port is not None and is_misplaced(
+            scope, self._settings.operations_port
+        ):
+            await no_such_path(scope, receive, send)
         else:
             await self._dispatcher(scope, receive, send)
 

@@ -157,6 +157,8 @@ class Settings(BaseSettings):
     """The address to listen on."""
     port: int = Field(default=8080, ge=0, le=65_535)
     """The port to listen on; 0 is any free one."""
+    operations_port: int | None = Field(default=None, ge=1, le=65_535)
+    """A port of its own for the metrics, which are then not on the other; probes are on both."""
     public_url: str | None = None
     """The address under which clients reach the facade; absent: the one that a request used."""
     trusted_proxies: Names = ()

@@ -19,7 +19,7 @@ import pytest
 import uvicorn
 import uvloop
 
-from polyfleet.api.__main__ import bind, server_config
+from polyfleet.api.__main__ import bind_all, server_config
 from polyfleet.api.app import FacadeApplication
 from polyfleet.api.core.facade import Facade
 from polyfleet.api.core.identity.accounts import create_access_token
@@ -76,7 +76,8 @@ class FacadeServer:
 @contextmanager
 def running_facade(settings: Settings) -> Iterator[FacadeServer]:
     """Run a facade for the length of the block; fail if it does not start."""
-    listener = bind(settings.host, settings.port)
+    listeners = bind_all(settings)
+    listener = listeners[0]
     config = server_config(settings)
     application = config.app
     assert isinstance(application, FacadeApplication)
@@ -86,7 +87,7 @@ def running_facade(settings: Settings) -> Iterator[FacadeServer]:
 
     async def serve() -> None:
         loops.append(asyncio.get_running_loop())
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        serving = asyncio.create_task(server.serve(sockets=listeners))
         while not server.started and not serving.done():  # noqa: ASYNC110 - it has but a flag
             await asyncio.sleep(0.005)
         started.set()
@@ -110,10 +111,11 @@ def running_facade(settings: Settings) -> Iterator[FacadeServer]:
         yield FacadeServer(f"http://127.0.0.1:{port}", port, settings, application.facade, loops[0])
     finally:
         if server.started:
-            route_record.note(f"http://127.0.0.1:{listener.getsockname()[1]}")
+            route_record.note(f"http://127.0.0.1:{listeners[-1].getsockname()[1]}")
         server.should_exit = True
         thread.join(STOP_SECONDS)
-        listener.close()
+        for each in listeners:
+            each.close()
         assert not thread.is_alive(), "the facade did not stop in time"
 
 
