@@ -65,6 +65,9 @@ def bootstrap(
     reset: Annotated[
         bool, typer.Option("--reset", help="Give the user a new password and token.")
     ] = False,
+    with_token: Annotated[
+        bool, typer.Option("--token/--no-token", help="Whether to make an access token as well.")
+    ] = True,
     output: Annotated[Output, typer.Option(help="How to write the answer.")] = Output.TEXT,
     namespace: Namespace = None,
 ) -> None:
@@ -79,7 +82,9 @@ def bootstrap(
             password = given
             if password is None and password_from_secret is not None:
                 password = await _secret(client, password_from_secret)
-            return await ensure_administrator(client, user, password, reset=reset)
+            return await ensure_administrator(
+                client, user, password, reset=reset, with_token=with_token
+            )
 
     try:
         done = run(work)
@@ -105,7 +110,12 @@ def rotate_keys(*, namespace: Namespace = None) -> None:
 
 
 async def ensure_administrator(
-    client: Client, name: str, password: str | None = None, *, reset: bool = False
+    client: Client,
+    name: str,
+    password: str | None = None,
+    *,
+    reset: bool = False,
+    with_token: bool = True,
 ) -> Bootstrapped:
     """Make the administrator unless there is one; with `reset`, give `name` new secrets.
 
@@ -128,9 +138,11 @@ async def ensure_administrator(
             user, secret = await create_administrator(writer, client, name, password)
         except AlreadyExists:
             return Bootstrapped(user=name, created=False)  # made by somebody else just now
-    token = await create_access_token(writer, user, description=DESCRIPTION)
+    token = None
+    if with_token:
+        token = (await create_access_token(writer, user, description=DESCRIPTION)).text
     shown = secret if password is None else None
-    return Bootstrapped(user=name, created=known is None, password=shown, token=token.text)
+    return Bootstrapped(user=name, created=known is None, password=shown, token=token)
 
 
 async def _reset(client: Client, writer: Writer, user: User) -> User:
@@ -159,12 +171,14 @@ def _print(done: Bootstrapped, output: Output) -> None:
         answer = {key: value for key, value in asdict(done).items() if value is not None}
         typer.echo(json.dumps(answer))
         return
-    if done.token is None:
+    if not (done.created or done.password or done.token):
         typer.echo(f"The administrator {done.user} exists; nothing was changed.")
         typer.echo("Lost the password? --reset makes a new one, and a new token.")
         return
     typer.echo(f"Administrator: {done.user}")
     if done.password is not None:
         typer.echo(f"Password:      {done.password}")
-    typer.echo(f"Access token:  {done.token}")
-    typer.echo("They are shown only this once.")
+    if done.token is not None:
+        typer.echo(f"Access token:  {done.token}")
+    if done.password or done.token:
+        typer.echo("They are shown only this once.")

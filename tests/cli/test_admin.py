@@ -156,3 +156,15 @@ def test_a_rotation_of_keys_logs_nobody_out(
     facade_server.call(facade_server.facade.identity.keys.reload())
     assert facade_server.facade.identity.keys.ring.current_id in done.output
     assert by_token(facade_server, token).status_code == 200
+
+
+def test_without_a_token_none_is_made_and_nothing_secret_printed(
+    polyfleet: RunCommand, kubectl: Kubectl, facade_server: FacadeServer
+) -> None:
+    password = "a horse without a token"
+    kubectl("create", "secret", "generic", "given", f"--from-literal=password={password}")
+    done = polyfleet("admin", "bootstrap", "--password-from-secret", "given", "--no-token")
+    assert (done.exit_code, done.stdout) == (0, "Administrator: admin\n")
+    assert kubectl("get", "accesstokens", "-o", "name") == ""
+    answer = status_of(facade_server, wanted=200, auth=("admin", password))
+    assert answer.status_code == 200
