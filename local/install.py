@@ -59,12 +59,14 @@ def install(
     return Installation(operator, facade)
 
 
-def install_definitions(kubeconfig: Path, directory: Path = CHART / "crds") -> list[str]:
+def install_definitions(
+    kubeconfig: Path, directory: Path = CHART / "crds", pattern: str = "*.yaml"
+) -> list[str]:
     """Apply the CustomResourceDefinitions of a folder; return their names once established."""
     with connect(kubeconfig) as connection:
         api = client.ApiextensionsV1Api(connection)
         names = []
-        for definition in _manifests(directory):
+        for definition in _manifests(directory, pattern):
             name = definition["metadata"]["name"]
             api.patch_custom_resource_definition(name, definition, **_APPLY)
             names.append(name)
@@ -160,8 +162,8 @@ def _bind(connection: client.ApiClient, metadata: dict[str, str], rules: Path) -
     api.patch_namespaced_role_binding(name, namespace, binding, **_APPLY)
 
 
-def _manifests(directory: Path) -> Iterator[dict[str, Any]]:
-    for file in sorted(directory.glob("*.yaml")):
+def _manifests(directory: Path, pattern: str) -> Iterator[dict[str, Any]]:
+    for file in sorted(directory.glob(pattern)):
         # As safe_load_all, but five times as fast.
         yield from filter(None, yaml.load_all(file.read_text(), Loader=yaml.CSafeLoader))
 

@@ -12,6 +12,7 @@ CONTROLLER_MANAGER = ("kube-controller-manager",)
 _BINARIES = Path(__file__).with_name("binaries")
 _KUBERNETES = _BINARIES / "kubernetes"
 _OBJECT_STORAGE = _BINARIES / "versitygw"
+_HELM = _BINARIES / "helm"
 _PACKAGES = {
     "etcd": "go.etcd.io/etcd/server/v3",
     "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
@@ -33,6 +34,16 @@ def build_object_storage(*, cache: Path | None = None) -> Path:
     version = module_version(_OBJECT_STORAGE / "go.mod", required)
     packages = {name: f"{required}/cmd/{name}"}
     module = Module(f"{name}-{version}", _OBJECT_STORAGE, packages, ["-s", "-w"])
+    return build(module, [name], cache=cache) / name
+
+
+def build_helm(*, cache: Path | None = None) -> Path:
+    """Build Helm unless cached; return the program."""
+    name, required = "helm", "helm.sh/helm/v4"
+    version = module_version(_HELM / "go.mod", required)
+    # Charts see a Helm of no version otherwise.
+    flags = ["-s", "-w", f"-X={required}/internal/version.version={version}"]
+    module = Module(f"{name}-{version}", _HELM, {name: f"{required}/cmd/{name}"}, flags)
     return build(module, [name], cache=cache) / name
 
 

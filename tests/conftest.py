@@ -23,7 +23,7 @@ from polyfleet.local.install import connect, install_definitions, service_accoun
 from polyfleet.local.ports import free_port
 from polyfleet.local.probe import answers_ok_plain
 from polyfleet.local.processes import spawn, stop, wait_until
-from polyfleet.local.programs import build_object_storage
+from polyfleet.local.programs import build_helm, build_object_storage
 
 EXISTING = "POLYFLEET_TEST_KUBECONFIG"
 pytest_plugins = ["tests.route_record", "tests.facade_fixtures"]
@@ -68,6 +68,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     with capture.global_and_fixture_disabled() if capture else nullcontext():
         if "object_storage" in wanted:
             build_object_storage()
+        if "helm_program" in wanted:
+            build_helm()
         shared = "control_plane" in wanted and EXISTING not in os.environ
         with_manager = "all_programs" in wanted or (shared and "controller_manager" in wanted)
         if shared or with_manager or "programs" in wanted:
@@ -84,6 +86,12 @@ def programs() -> Path:
 def all_programs() -> Path:
     """Provide a folder with etcd, kube-apiserver and kube-controller-manager."""
     return program_folder(os.environ, controller_manager=True)
+
+
+@pytest.fixture(scope="session")
+def helm_program() -> Path:
+    """Provide Helm."""
+    return build_helm()
 
 
 @pytest.fixture(scope="session")
