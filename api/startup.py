@@ -26,11 +26,15 @@ from polyfleet.fleet.instants import timestamp
 from polyfleet.fleet.objects.kinds import (
     ACCESS_TOKENS,
     APPLICATIONS,
+    BUILDS,
     COMMANDS,
     DEVICES,
+    DOMAINS,
     ENROLLMENTS,
     GROUPS,
+    KEYS,
     PACKAGES,
+    RELEASES,
     ROLLOUTS,
     USERS,
     Object,
@@ -39,6 +43,7 @@ from polyfleet.kube.cache import Cache
 from polyfleet.kube.client import Client
 from polyfleet.kube.configuration import load_connection
 from polyfleet.kube.errors import AlreadyExists
+from polyfleet.kube.releases import index_workloads
 from polyfleet.kube.serials import SerialAllocator
 from polyfleet.kube.store import Store
 from polyfleet.kube.writer import Writer
@@ -54,6 +59,10 @@ CACHED = (
     COMMANDS,
     USERS,
     ACCESS_TOKENS,
+    BUILDS,
+    RELEASES,
+    DOMAINS,
+    KEYS,
 )
 
 DEVICE_SEEN = Heartbeat(kind=DEVICES, name="lastSeen", read=lambda device: device.status.last_seen)
@@ -84,7 +93,9 @@ async def open_facade(
             )
         )
         keys = await stack.enter_async_context(SigningKeys(client))
-        cache = await stack.enter_async_context(Cache(client, CACHED))
+        cache = Cache(client, CACHED)
+        index_workloads(cache)
+        await stack.enter_async_context(cache)
         await cache.wait_synced(settings.sync_timeout)
         writer = Writer(client, cache)
         await ensure_application(writer, cache, settings.default_application, clock())

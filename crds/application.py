@@ -12,14 +12,14 @@ from polyfleet.crds.types import (
     Count,
     CreatedAt,
     Data,
-    Text,
+    ObjectName,
+    UserName,
     UserReference,
+    Uuid,
     kept_as_it_was,
     list_map,
 )
-
-Settings = Annotated[dict[str, Text], Field(max_length=256)]
-ProcessType = Annotated[str, Field(min_length=1, max_length=63, pattern="^[a-z][a-z0-9-]*$")]
+from polyfleet.crds.workload import Configuration, ProcessType, ReleaseNumber
 
 
 class Member(UserReference):
@@ -38,22 +38,26 @@ class Process(Part):
     """How many instances are wanted."""
 
 
+class Change(Part):
+    """Who last asked for a new release over an API: each such wish becomes one Release."""
+
+    id: Uuid
+    """Tells the wish from others; the Release carries it too."""
+    by: UserName
+    """Who asked."""
+    rollback_of: ReleaseNumber | None = None
+    """The number of the release that was asked for again."""
+
+
 class Workload(Part):
     """What runs in the cluster for this application."""
 
+    build: ObjectName | None = None
+    """The Build; absent: the application's newest."""
     processes: Annotated[list[Process], Field(max_length=64), list_map("type")] | None = None
-    """The process types."""
-
-
-class Configuration(Part):
-    """Limits and placement of the workload; values of the environment live in a Secret."""
-
-    memory: Settings | None = None
-    """Memory limit by process type, for example web to 512M."""
-    cpu: Settings | None = None
-    """CPU shares by process type."""
-    tags: Settings | None = None
-    """Labels that a node must have."""
+    """The process types; absent: one web if the Build's procfile has it, else one cmd."""
+    change: Change | None = None
+    """Who last asked for a new release over an API."""
 
 
 class ApplicationSpec(Part):
@@ -79,6 +83,17 @@ class ApplicationSpec(Part):
     """Limits and placement of the workload."""
 
 
+class RunningProcess(Part):
+    """How many instances of one process type are there."""
+
+    type: ProcessType
+    """The process type."""
+    replicas: Count
+    """How many are wanted."""
+    ready: Count
+    """How many are ready."""
+
+
 class ApplicationStatus(Status):
     """Counts, and who a member's name was when it was first seen."""
 
@@ -92,6 +107,16 @@ class ApplicationStatus(Status):
     """The uids first bound to people named without one."""
     last_release: Count | None = None
     """The number of the newest Release; numbers are never used again."""
+    release: Count | None = None
+    """The number of the Release that is deployed, or is being deployed."""
+    deployed_release: Count | None = None
+    """The number of the last Release of which all processes were available."""
+    processes: Annotated[list[RunningProcess], Field(max_length=128), list_map("type")] | None = (
+        None
+    )
+    """How many instances of each process type there are."""
+    running: Annotated[str, Field(max_length=32)] | None = None
+    """How many instances are ready, of how many: for example 3/4."""
 
 
 class Application(CustomResource):
@@ -102,9 +127,12 @@ class Application(CustomResource):
         Column("Devices", ".status.devices", "integer"),
         Column("Groups", ".status.groups", "integer"),
         Column("Packages", ".status.packages", "integer"),
+        Column("Release", ".status.release", "integer"),
+        Column("Processes", ".status.running"),
         Column("Owner", ".spec.owner.user"),
         READY,
         REASON,
+        Column("Workload", '.status.conditions[?(@.type=="WorkloadReady")].reason', wide=True),
         Column("Application", ".spec.name", wide=True),
     )
     selectable: ClassVar[tuple[str, ...]] = (".spec.name",)

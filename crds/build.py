@@ -14,6 +14,7 @@ from polyfleet.crds.types import (
     Uid,
     UserName,
 )
+from polyfleet.crds.workload import BY_TYPE
 
 
 class BuildSpec(Part):
@@ -27,11 +28,11 @@ class BuildSpec(Part):
     """Who gave it."""
     created_at: CreatedAt | None = None
     """When it was given, in microseconds; absent: the object's creation."""
-    image: Annotated[str, Field(min_length=1, max_length=256)]
+    image: Annotated[str, Field(min_length=1, max_length=256, pattern=r"^\S+$")]
     """The image."""
     sha: Annotated[str, Field(max_length=40)] | None = None
     """The commit that it was built from."""
-    procfile: Annotated[dict[str, LongText], Field(max_length=64)] | None = None
+    procfile: Annotated[dict[str, LongText], Field(max_length=64), BY_TYPE] | None = None
     """The command by process type."""
     dockerfile: Annotated[str, Field(max_length=65536)] | None = None
     """The Dockerfile that it was built from."""

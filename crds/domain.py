@@ -4,6 +4,7 @@ from typing import Annotated, ClassVar
 
 from polyfleet.crds.base import APPLICATION, READY, REASON, Column, CustomResource, Names, Part
 from polyfleet.crds.conditions import Status
+from polyfleet.crds.schema import Rule
 from polyfleet.crds.types import IMMUTABLE, ApplicationName, CreatedAt, HostName, UserName
 
 
@@ -34,6 +35,15 @@ class Domain(CustomResource):
         Column("Owner", ".spec.owner"),
         READY,
         REASON,
+    )
+    # Uniqueness is the name of the object.
+    root_rules: ClassVar[tuple[Rule, ...]] = (
+        *CustomResource.root_rules,
+        Rule(
+            "self.spec.domain.size() > 63 || self.metadata.name == self.spec.domain",
+            "metadata.name is the domain",
+            ".spec.domain",
+        ),
     )
     selectable: ClassVar[tuple[str, ...]] = (".spec.application", ".spec.domain")
 

@@ -4,38 +4,27 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from polyfleet.crds.base import APPLICATION, READY, REASON, Column, CustomResource, Names, Part
+from polyfleet.crds.base import APPLICATION, READY, Column, CustomResource, Names, Part
 from polyfleet.crds.conditions import Status
 from polyfleet.crds.types import (
     IMMUTABLE,
     ApplicationName,
     CreatedAt,
-    Instant,
+    HostName,
     ObjectName,
-    Text,
     Uid,
     UserName,
+    Uuid,
 )
+from polyfleet.crds.workload import Configuration, ReleaseNumber
 
-Settings = Annotated[dict[str, Text], Field(max_length=256)]
 
-
-class ReleaseConfig(Part):
+class ReleaseConfiguration(Configuration):
     """The configuration of a release; values of the environment live in a Secret it owns."""
 
-    uuid: Uid
+    uuid: Uuid
     """The configuration's name in the Deis API."""
-    owner: UserName | None = None
-    """Who made it."""
-    created: Instant | None = None
-    """When it was made."""
-    memory: Settings | None = None
-    """Memory limit by process type."""
-    cpu: Settings | None = None
-    """CPU shares by process type."""
-    tags: Settings | None = None
-    """Labels that a node must have."""
-    secret_name: Annotated[str, Field(max_length=253)] | None = None
+    secret_name: HostName | None = None
     """The Secret with the values of the environment."""
 
 
@@ -44,7 +33,7 @@ class ReleaseSpec(Part):
 
     application: ApplicationName
     """The application."""
-    version: Annotated[int, Field(ge=1, le=1_000_000_000)]
+    version: ReleaseNumber
     """The release's number; numbers are never used again."""
     uuid: Uid | None = None
     """Its name in the Deis API; absent: the object's uid."""
@@ -56,8 +45,12 @@ class ReleaseSpec(Part):
     """What changed, for people."""
     build: ObjectName | None = None
     """The Build; absent: nothing runs."""
-    config: ReleaseConfig | None = None
+    config: ReleaseConfiguration
     """The configuration."""
+    change: Uuid | None = None
+    """The wish (spec.workload.change.id of the Application) that it was made for."""
+    rollback_of: ReleaseNumber | None = None
+    """The number of the release whose build and configuration it has again."""
 
 
 class ReleaseStatus(Status):
@@ -71,10 +64,12 @@ class Release(CustomResource):
     columns: ClassVar[tuple[Column, ...]] = (
         APPLICATION,
         Column("Version", ".spec.version", "integer"),
-        Column("Build", ".spec.build"),
+        Column("Current", '.status.conditions[?(@.type=="Current")].status'),
         READY,
-        REASON,
+        Column("Reason", '.status.conditions[?(@.type=="Ready")].reason'),
         Column("Summary", ".spec.summary"),
+        Column("Build", ".spec.build", wide=True),
+        Column("Owner", ".spec.owner", wide=True),
     )
     selectable: ClassVar[tuple[str, ...]] = (".spec.application", ".spec.version", ".spec.build")
 

@@ -51,6 +51,10 @@ UserName = Annotated[str, Field(max_length=1024)]
 Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
 Serial = Annotated[int, Field(ge=1, le=2**53 - 1)]
 Bytes = Annotated[int, Field(ge=0, le=2**53 - 1)]
+Uuid = Annotated[
+    str,
+    Field(max_length=36, pattern="^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"),
+]
 PublicKey = Annotated[str, Field(min_length=1, max_length=8192)]
 Scopes = Annotated[
     list[Annotated[str, Field(min_length=1, max_length=256)]], Field(max_length=64), SET

@@ -13,6 +13,12 @@ _DNS_LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?")
 _LIKE_HASH = re.compile(r".*-x[0-9a-f]{16}")
 _NOT_SLUG = re.compile(r"[^a-z0-9]+")
 _HASH_LENGTH = 16
+_KEY_LENGTH = 32
+_LONGEST_STEM = 253 - len("app--config-") - 36
+# "-v" and the largest number that the schema allows.
+_VERSION_LENGTH = len("-v1000000000") + 1
+# Kubernetes appends a ReplicaSet's hash of ten and a Pod's of five characters, each with a dash.
+_WORKLOAD_LENGTH = MAX_NAME - 17
 _SLUG_LENGTH = MAX_NAME - _HASH_LENGTH - len("-x")
 
 
@@ -40,6 +46,62 @@ def application_label(application: str) -> str:
     return (
         application if len(application) <= MAX_NAME else object_name("Application", "", application)
     )
+
+
+def domain_name(host: str) -> str:
+    """Return the name of the Domain of a host name: itself, if it is short enough."""
+    # Hashed names have no dot, and host names of one label that look like one do not occur.
+    return host if len(host) <= MAX_NAME else _hashed_name("Domain", "", host)
+
+
+def key_name(public: str) -> str:
+    """Return the name of the Key of a public SSH key; its comment does not count."""
+    essence = " ".join(public.split()[:2])
+    digest = hashlib.sha256(essence.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"key-{digest[:_KEY_LENGTH]}"
+
+
+def release_name(application: str, version: int) -> str:
+    """Return the name of an application's Release: `<application>-v<version>` if short enough."""
+    return f"{_stem('Release', application, MAX_NAME - _VERSION_LENGTH)}-v{version}"
+
+
+def config_secret_name(application: str, config_uuid: str) -> str:
+    """Return the name of the immutable Secret with the values of one configuration."""
+    return f"{given_config_secret_name(application)}-{config_uuid}"
+
+
+def given_config_secret_name(application: str) -> str:
+    """Return the name of the Secret that people without a REST API keep the values in."""
+    # They have to write it; and names of Secrets may be long, for no label holds them.
+    return f"app-{_stem('Secret', application, _LONGEST_STEM)}-config"
+
+
+def workload_name(application: str, process_type: str | None = None) -> str:
+    """Return the name of an application's Service, or of the Deployment of a process type.
+
+    It is a DNS label that leaves room for what Kubernetes appends to the names of Pods.
+    """
+    readable = f"app-{application}" + (f"-{process_type}" if process_type else "")
+    # A type with a dash, or one like a hash, could be read as another application's.
+    ambiguous = process_type is not None and (
+        "-" in process_type or _LIKE_HASH.fullmatch(f"-{process_type}")
+    )
+    if (
+        len(readable) <= _WORKLOAD_LENGTH
+        and _DNS_LABEL.fullmatch(readable)
+        and not ambiguous
+        and not _LIKE_HASH.fullmatch(readable)
+    ):
+        return readable
+    digest = _digest("Workload", application, process_type or "")
+    slug = _NOT_SLUG.sub("-", readable)[: _WORKLOAD_LENGTH - _HASH_LENGTH - len("-x")].strip("-")
+    return f"{slug}-x{digest}"
+
+
+def ingress_name(application: str, host: str) -> str:
+    """Return the name of the Ingress that leads a host name to an application."""
+    return f"{workload_name(application)}-{_digest('Ingress', application, host)}"
 
 
 def enrollment_name(application: str, device_id: str, key_fingerprint: str) -> str:
@@ -80,12 +142,24 @@ def parse_flat_id(text: str, *, default_application: str) -> tuple[str, str]:
     return application, device_id
 
 
-def _hashed_name(kind: str, *parts: str) -> str:
+def _stem(kind: str, application: str, longest: int) -> str:
+    """Return the application's name, or a shortened one with a hash if it is too long."""
+    if len(application) <= longest and not _LIKE_HASH.fullmatch(application):
+        return application
+    slug = _NOT_SLUG.sub("-", application)[: max(0, longest - _HASH_LENGTH - 2)].strip("-")
+    return f"{slug}-x{_digest(kind, application)}" if slug else f"x{_digest(kind, application)}"
+
+
+def _digest(*parts: str) -> str:
     digest = hashlib.sha256()
-    for part in (kind, *parts):
+    for part in parts:
         encoded = part.encode("utf-8", "surrogatepass")
         digest.update(len(encoded).to_bytes(8, "big"))
         digest.update(encoded)
+    return digest.hexdigest()[:_HASH_LENGTH]
+
+
+def _hashed_name(kind: str, *parts: str) -> str:
     # The application and the id make the slug; a key's fingerprint would only fill it up.
     slug = _NOT_SLUG.sub("-", "-".join(parts[:2]).lower())[:_SLUG_LENGTH].strip("-")
-    return f"{slug or kind.lower()}-x{digest.hexdigest()[:_HASH_LENGTH]}"
+    return f"{slug or kind.lower()}-x{_digest(kind, *parts)}"

@@ -6,24 +6,32 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 from polyfleet.fleet.objects.application import Application
+from polyfleet.fleet.objects.build import Build
 from polyfleet.fleet.objects.command import Command
 from polyfleet.fleet.objects.device import Device
+from polyfleet.fleet.objects.domain import Domain
 from polyfleet.fleet.objects.enrollment import Enrollment
 from polyfleet.fleet.objects.group import DeviceGroup
+from polyfleet.fleet.objects.key import Key
 from polyfleet.fleet.objects.kinds import (
     ACCESS_TOKENS,
     APPLICATIONS,
+    BUILDS,
     COMMANDS,
     DEVICES,
+    DOMAINS,
     ENROLLMENTS,
     GROUPS,
+    KEYS,
     PACKAGES,
+    RELEASES,
     ROLLOUTS,
     USERS,
     Kind,
     Object,
 )
 from polyfleet.fleet.objects.package import Package
+from polyfleet.fleet.objects.release import Release
 from polyfleet.fleet.objects.rollout import Rollout
 from polyfleet.fleet.objects.user import AccessToken, User
 from polyfleet.kube.client import Client
@@ -135,6 +143,26 @@ class Cache:
     def access_tokens(self) -> Store[AccessToken]:
         """The AccessTokens."""
         return self.store(ACCESS_TOKENS)
+
+    @property
+    def builds(self) -> Store[Build]:
+        """The Builds."""
+        return self.store(BUILDS)
+
+    @property
+    def releases(self) -> Store[Release]:
+        """The Releases."""
+        return self.store(RELEASES)
+
+    @property
+    def domains(self) -> Store[Domain]:
+        """The Domains."""
+        return self.store(DOMAINS)
+
+    @property
+    def keys(self) -> Store[Key]:
+        """The Keys."""
+        return self.store(KEYS)
 
     @property
     def synced(self) -> bool:

@@ -43,6 +43,9 @@ _KINDS: Mapping[type, Kind[Any]] = {
         kinds.COMMANDS,
         kinds.USERS,
         kinds.ACCESS_TOKENS,
+        kinds.BUILDS,
+        kinds.RELEASES,
+        kinds.DOMAINS,
     )
 }
 

@@ -4,13 +4,17 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from polyfleet.fleet.objects.application import Application
+from polyfleet.fleet.objects.build import Build
 from polyfleet.fleet.objects.claim import Claim
 from polyfleet.fleet.objects.command import Command
 from polyfleet.fleet.objects.device import Device
+from polyfleet.fleet.objects.domain import Domain
 from polyfleet.fleet.objects.enrollment import Enrollment
 from polyfleet.fleet.objects.group import DeviceGroup
+from polyfleet.fleet.objects.key import Key
 from polyfleet.fleet.objects.metadata import GROUP, VERSION
 from polyfleet.fleet.objects.package import Package
+from polyfleet.fleet.objects.release import Release
 from polyfleet.fleet.objects.rollout import Rollout
 from polyfleet.fleet.objects.user import AccessToken, User
 
@@ -25,6 +29,10 @@ AnyObject = (
     | User
     | AccessToken
     | Claim
+    | Build
+    | Release
+    | Domain
+    | Key
 )
 Object = TypeVar("Object", bound=AnyObject)
 
@@ -53,3 +61,7 @@ COMMANDS = Kind("Command", "commands", Command)
 USERS = Kind("User", "users", User)
 ACCESS_TOKENS = Kind("AccessToken", "accesstokens", AccessToken)
 CLAIMS = Kind("Claim", "claims", Claim)
+BUILDS = Kind("Build", "builds", Build)
+RELEASES = Kind("Release", "releases", Release)
+DOMAINS = Kind("Domain", "domains", Domain)
+KEYS = Kind("Key", "keys", Key)

@@ -8,6 +8,7 @@ from kubernetes import client
 
 from polyfleet.crds.base import GROUP, VERSION
 from polyfleet.crds.generate import KINDS
+from polyfleet.fleet.names import domain_name
 
 PLURALS = {kind.names.kind: kind.names.plural for kind in KINDS}
 SHA = "0" * 64
@@ -29,10 +30,15 @@ VALID: dict[str, dict[str, Any]] = {
     "User": {"name": "Ann Ü."},
     "AccessToken": {"user": "ann", "userUid": "u", "prefix": "p", "hash": "h"},
     "Build": {"application": "default", "image": "registry/kettle:1"},
-    "Release": {"application": "default", "version": 1, "config": {"uuid": "c"}},
+    "Release": {"application": "default", "version": 1, "config": {"uuid": UUID}},
     "Domain": {"application": "default", "domain": "kettles.example"},
     "Key": {"user": "ann", "userUid": "u", "id": "laptop", "public": "ssh-rsa A"},
     "Claim": {"type": "Alias", "value": "a", "holder": {"kind": "Device", "name": "d1"}},
+}
+
+# The names of these objects say what is unique about them.
+NAMES = {
+    "Domain": "kettles.example",
 }
 
 ONE_VALUE = "give exactly one of string, number, strings, numbers"
@@ -40,6 +46,7 @@ POLICY = "policy is 'no_update,' or 'exact_match,<version>'"
 DRIVER = "driver url needs url and no path; local and s3 need path and no url"
 SELECTOR = "In and NotIn need values, Exists and DoesNotExist take none"
 TARGETS = "give exactly one of groups and selector"
+TYPE = "a process type is at most 63 of a-z, 0-9 and -, and begins with a letter"
 LIMIT = "limit is a count of devices or a percentage from 0% to 100%"
 
 
@@ -126,8 +133,28 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("AccessToken", {"hash": ""}, "at least 1 chars long"),
     ("AccessToken", {"expiresAt": "never"}, "spec.expiresAt"),
     ("Build", {"image": "i" * 257}, "Too long"),
+    ("Build", {"image": "two words"}, "spec.image"),
+    ("Build", {"procfile": {"Web": "run"}}, TYPE),
     ("Release", {"version": 0}, "greater than or equal to 1"),
+    ("Release", {"config": {"uuid": "c"}}, "spec.config.uuid"),
+    ("Release", {"config": {"uuid": UUID, "secretName": "Not/a/name"}}, "spec.config.secretName"),
+    ("Release", {"rollbackOf": 0}, "greater than or equal to 1"),
+    ("Application", {"config": {"secretName": "others"}}, "unknown field"),
+    ("Application", {"config": {"uuid": "../others"}}, "spec.config.uuid"),
+    ("Application", {"config": {"memory": {"web": "1T"}}}, "spec.config.memory.web"),
+    ("Application", {"config": {"memory": {"Web": "1M"}}}, TYPE),
+    ("Application", {"config": {"cpu": {"web": 1025}}}, "less than or equal to 1024"),
+    ("Application", {"config": {"cpu": {"1": 1}}}, TYPE),
+    ("Application", {"config": {"tags": {"a b": "c"}}}, "a tag is the key of a node's label"),
+    ("Application", {"config": {"tags": {"disk": "very fast"}}}, "spec.config.tags.disk"),
+    (
+        "Application",
+        {"workload": {"processes": [{"type": "web-", "replicas": 1}]}},
+        "spec.workload.processes[0].type",
+    ),
+    ("Application", {"workload": {"change": {"id": "1", "by": "ann"}}}, "spec.workload.change.id"),
     ("Domain", {"domain": "UPPER.example"}, "spec.domain"),
+    ("Domain", {"domain": "other.example"}, "metadata.name is the domain"),
     ("Key", {"id": "k" * 129}, "Too long"),
     ("Claim", {"type": "Nickname"}, 'Unsupported value: "Nickname'),
 ]
@@ -154,6 +181,8 @@ IMMUTABLE: list[tuple[str, dict[str, Any]]] = [
     ("AccessToken", {"scopes": ["everything"]}),
     ("Build", {"image": "other"}),
     ("Release", {"config": {"tags": {"a": "b"}}}),
+    ("Release", {"rollbackOf": 1}),
+    ("Build", {"procfile": {"web": "run"}}),
     ("Domain", {"application": "other"}),
     ("Key", {"public": "other"}),
     ("Claim", {"holder": {"name": "other"}}),
@@ -169,21 +198,45 @@ CHANGEABLE: list[tuple[str, dict[str, Any]]] = [
     ("Enrollment", {"approval": "Denied"}),
     ("Application", {"members": [{"user": "", "role": "reader"}]}),
     ("User", {"disabled": True}),
+    (
+        "Application",
+        {
+            "workload": {
+                "build": "b1",
+                "processes": [{"type": "web", "replicas": 3}],
+                "change": {"id": UUID, "by": "ann", "rollbackOf": 2},
+            },
+            "config": {
+                "uuid": UUID,
+                "owner": "ann",
+                "created": SOON,
+                "memory": {"web": "512M", "worker-1": "1Gi"},
+                "cpu": {"web": 1024},
+                "tags": {"disk": "ssd", "example.com/rack": "r1"},
+            },
+        },
+    ),
 ]
 
 Complaint = Callable[[str, str, Mapping[str, Any]], str]
 
 
+def tried(kind: str, fields: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return a valid object of the kind, but for these fields of its spec."""
+    name = NAMES.get(kind, "tried")
+    return {"metadata": {"name": name}, "spec": VALID[kind] | dict(fields or {})}
+
+
 @pytest.mark.parametrize("kind", VALID)
 def test_a_small_object_of_each_kind_is_taken(complaint_about: Complaint, kind: str) -> None:
-    assert complaint_about(kind, PLURALS[kind], {"spec": VALID[kind]}) == ""
+    assert complaint_about(kind, PLURALS[kind], tried(kind)) == ""
 
 
 @pytest.mark.parametrize(("kind", "fields", "message"), REFUSED)
 def test_a_bad_object_is_refused_with_a_readable_message(
     complaint_about: Complaint, kind: str, fields: dict[str, Any], message: str
 ) -> None:
-    assert message in complaint_about(kind, PLURALS[kind], {"spec": VALID[kind] | fields})
+    assert message in complaint_about(kind, PLURALS[kind], tried(kind, fields))
 
 
 @pytest.mark.parametrize("kind", sorted(VALID.keys() - {"Application"}))
@@ -192,6 +245,15 @@ def test_a_name_that_is_too_long_for_a_label_is_refused(
 ) -> None:
     body = {"metadata": {"name": "n" * 64}, "spec": VALID[kind]}
     assert "metadata.name is at most 63 characters" in complaint_about(kind, PLURALS[kind], body)
+
+
+def test_a_long_domain_has_a_shortened_name(complaint_about: Complaint) -> None:
+    host = f"{'n' * 60}.example"
+    body = {
+        "metadata": {"name": domain_name(host)},
+        "spec": {"application": "default", "domain": host},
+    }
+    assert complaint_about("Domain", "domains", body) == ""
 
 
 @pytest.mark.parametrize("name", ["a.b", "n" * 64, f"{'n' * 63}." * 3 + "n" * 61])
@@ -213,12 +275,14 @@ def changed(
         body = {
             "apiVersion": f"{GROUP}/{VERSION}",
             "kind": kind,
-            "metadata": {"name": "tried"},
-            "spec": VALID[kind],
+            **tried(kind),
         }
         documents.create_namespaced_custom_object(*place, body)
         answer: dict[str, Any] = documents.patch_namespaced_custom_object(
-            *place, "tried", {"spec": fields}, _content_type="application/merge-patch+json"
+            *place,
+            body["metadata"]["name"],
+            {"spec": fields},
+            _content_type="application/merge-patch+json",
         )
         return answer
 

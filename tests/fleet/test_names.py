@@ -6,7 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polyfleet.fleet.names import enrollment_name, flat_id, object_name, parse_flat_id
+from polyfleet.fleet.names import (
+    config_secret_name,
+    domain_name,
+    enrollment_name,
+    flat_id,
+    given_config_secret_name,
+    ingress_name,
+    key_name,
+    object_name,
+    parse_flat_id,
+    release_name,
+    workload_name,
+)
 
 DNS_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
@@ -94,3 +106,58 @@ def test_an_id_of_the_default_application_is_itself() -> None:
 def test_what_is_no_flat_id_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="id"):
         parse_flat_id(text, default_application="default")
+
+
+hosts = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", fullmatch=True).flatmap(
+    lambda label: st.integers(1, 4).map(lambda times: ".".join([label] * times)[:253].strip("-."))
+)
+process_types = st.one_of(
+    st.from_regex(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", fullmatch=True),
+    st.sampled_from(["web", "b-web", "x0123456789abcdef"]),
+)
+CONFIG = "0b0c7b56-5d0c-4c5c-8f2f-0a9c3b1d2e3f"
+
+
+def test_names_of_a_workload_are_readable() -> None:
+    assert release_name("shop", 12) == "shop-v12"
+    assert config_secret_name("shop", CONFIG) == f"app-shop-config-{CONFIG}"
+    assert given_config_secret_name("shop") == "app-shop-config"
+    assert workload_name("shop") == "app-shop"
+    assert workload_name("shop", "web") == "app-shop-web"
+    assert re.fullmatch("app-shop-[0-9a-f]{16}", ingress_name("shop", "shop.example"))
+    assert domain_name("shop.example") == "shop.example"
+
+
+@given(hosts, process_types, st.integers(1, 10**9))
+def test_names_of_a_workload_fit(application: str, process_type: str, version: int) -> None:
+    assert len(release_name(application, version)) <= 63
+    assert DNS_SUBDOMAIN.fullmatch(release_name(application, version))
+    assert len(config_secret_name(application, CONFIG)) <= 253
+    assert DNS_SUBDOMAIN.fullmatch(config_secret_name(application, CONFIG))
+    for name in (
+        workload_name(application),
+        workload_name(application, process_type),
+        ingress_name(application, "shop.example"),
+    ):
+        assert re.fullmatch(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", name)
+    # A ReplicaSet and a Pod append to it.
+    assert len(workload_name(application, process_type)) <= 46
+    assert len(domain_name(application)) <= 63
+
+
+@given(st.lists(st.tuples(hosts, process_types), unique=True, max_size=20))
+def test_no_two_deployments_share_a_name(inputs: list[tuple[str, str]]) -> None:
+    names = {workload_name(application, process_type) for application, process_type in inputs}
+    assert len(names) == len(inputs)
+
+
+def test_what_could_be_read_as_another_application_is_hashed() -> None:
+    assert workload_name("a", "b-c") != workload_name("a-b", "c")
+    assert workload_name("a", "x0123456789abcdef") != "app-a-x0123456789abcdef"
+    assert release_name("a-x0123456789abcdef", 1) != "a-x0123456789abcdef-v1"
+
+
+def test_the_comment_of_a_key_does_not_count() -> None:
+    assert key_name("ssh-rsa AAAA ann@laptop\n") == key_name("ssh-rsa AAAA")
+    assert key_name("ssh-rsa AAAA") != key_name("ssh-rsa AAAB")
+    assert re.fullmatch("key-[0-9a-f]{32}", key_name("ssh-rsa AAAA"))

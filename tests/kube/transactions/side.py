@@ -1,7 +1,7 @@
 """A side: what one process has, be it a facade or the operator."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +25,7 @@ from polyfleet.kube.writer import Writer
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 SECONDS = 60.0
+KINDS = (DEVICES, GROUPS, PACKAGES, ENROLLMENTS)
 
 _numbers = count(1)
 
@@ -128,13 +129,15 @@ class Side:
 
 
 @asynccontextmanager
-async def running_side(kubeconfig: Path, namespace: str) -> AsyncIterator[Side]:
+async def running_side(
+    kubeconfig: Path, namespace: str, kinds: Iterable[Kind[Any]] = KINDS
+) -> AsyncIterator[Side]:
     connection = await anyio.to_thread.run_sync(load_connection, kubeconfig)
     registry = CollectorRegistry()
     async with GatedClient(
         connection, namespace=namespace, field_manager="test", registry=registry
     ) as client:
-        cache = Cache(client, [DEVICES, GROUPS, PACKAGES, ENROLLMENTS])
+        cache = Cache(client, kinds)
         async with cache:
             await cache.wait_synced(SECONDS)
             writer = MortalWriter(client, cache)

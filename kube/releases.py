@@ -1,0 +1,323 @@
+"""Making Releases: the same numbered object by facade and operator, whoever comes first.
+
+The order over REST: the Secret of the configuration, the Application (a checked write, which is
+the lock of the application), then `ensure_release`. Who dies in between leaves a desired state
+from which the operator's `ensure_release` makes the same Release. A writer settles what is desired
+(`ensure_release`) before it overwrites it, so that each wish has its Release, in order.
+"""
+
+import base64
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from polyfleet.fleet.instants import timestamp
+from polyfleet.fleet.names import application_label, config_secret_name, release_name
+from polyfleet.fleet.objects.application import Application
+from polyfleet.fleet.objects.build import Build
+from polyfleet.fleet.objects.kinds import APPLICATIONS, BUILDS, DOMAINS, KEYS, RELEASES
+from polyfleet.fleet.objects.metadata import APPLICATION_LABEL
+from polyfleet.fleet.objects.release import Release
+from polyfleet.fleet.releases import (
+    MAX_VALUES_BYTES,
+    Desired,
+    Values,
+    actor,
+    desired_state,
+    environment,
+    is_of,
+    needs_release,
+    newest_release,
+    next_number,
+    release_spec,
+    summary,
+)
+from polyfleet.kube.cache import Cache
+from polyfleet.kube.client import Client
+from polyfleet.kube.errors import AlreadyExists, Conflict, Invalid, NotFound
+from polyfleet.kube.resources import SECRETS
+from polyfleet.kube.writer import Writer
+
+OF_APPLICATION = "application of a workload"
+"""The index of Builds, Releases and Domains by the name of their application."""
+OF_USER = "user of a key"
+"""The index of Keys by the uid of their User."""
+CONFIG_TYPE = "polyfleet.dev/config"
+"""The type of the Secrets of configurations."""
+VALUES_KEY = "values.json"
+"""The key of such a Secret under which the values are, as they were given."""
+VARIABLE_PREFIX = "env."
+"""Before the keys of such a Secret under which the variables of processes are."""
+
+_ATTEMPTS = 20
+
+
+def index_workloads(cache: Cache) -> None:
+    """Keep the indexes of Builds, Releases and Domains by application, and of Keys by user."""
+    cache.builds.add_index(OF_APPLICATION, _application)
+    cache.releases.add_index(OF_APPLICATION, _numbered, order=lambda item: item.spec.version)
+    if DOMAINS in cache:
+        cache.domains.add_index(OF_APPLICATION, _application)
+    if KEYS in cache:
+        cache.keys.add_index(OF_USER, lambda key: (key.spec.user_uid,))
+
+
+async def create_config(client: Client, application: str, config_uuid: str, values: Values) -> None:
+    """Keep the values of a configuration, for ever, in a Secret of their own.
+
+    Doing it twice is harmless. Raises Invalid if they are too many, Conflict if the name is taken.
+    """
+    text = msgspec.json.encode(values)
+    if len(text) > MAX_VALUES_BYTES:
+        message = f"the values are larger than {MAX_VALUES_BYTES} bytes of JSON"
+        raise Invalid(422, "Invalid", message)
+    variables = environment(values).variables
+    data = {f"{VARIABLE_PREFIX}{name}": value.encode() for name, value in variables.items()}
+    name = config_secret_name(application, config_uuid)
+    body = {
+        "metadata": {
+            "name": name,
+            "labels": {APPLICATION_LABEL: application_label(application)},
+        },
+        "type": CONFIG_TYPE,
+        "immutable": True,
+        "data": {
+            key: base64.b64encode(value).decode()
+            for key, value in {VALUES_KEY: text, **data}.items()
+        },
+    }
+    try:
+        await client.create_document(SECRETS, body)
+    except AlreadyExists:
+        found = await client.get_document(SECRETS, name)
+        if found.get("type") != CONFIG_TYPE or _values(found) != msgspec.json.decode(text):
+            raise Conflict(409, "Conflict", f"the Secret {name} is somebody else's") from None
+
+
+async def read_values(client: Client, application: str, config_uuid: str) -> dict[str, Any] | None:
+    """Return the values of a configuration as they were given; None if they are gone."""
+    try:
+        found = await client.get_document(SECRETS, config_secret_name(application, config_uuid))
+    except NotFound:
+        return None
+    return _values(found) if found.get("type") == CONFIG_TYPE else None
+
+
+async def ensure_release(
+    writer: Writer,
+    cache: Cache,
+    application: Application,
+    now: datetime,
+    *,
+    given: Values | None = None,
+) -> Release | None:
+    """Return the Release of what the application wants, made if it is not there.
+
+    `application` should be as the API server last answered. Any number of callers may do so at
+    once: one makes it, all return it. Of a version of the Application that is not the newest any
+    more, the Release of that version is returned. None if nothing is wanted yet. Raises Conflict
+    if others are faster again and again.
+    """
+    name = application.spec.name
+    desired = desired_state(application, cache.builds.find(OF_APPLICATION, name), given=given)
+    if desired is None:
+        return None
+    known = {item.spec.version: item for item in cache.releases.find(OF_APPLICATION, name)}
+    floor = application.status.last_release
+    for _ in range(_ATTEMPTS):
+        newest = newest_release(known.values())
+        made = _made_of(desired, known.values())
+        if newest is not None and made is not None:
+            # Whoever made it may have died before it noted the number.
+            if newest.spec.version > application.status.last_release:
+                await raise_last_release(writer, application.metadata.name, newest.spec.version)
+            return made
+        number = next_number(known.values(), floor)
+        try:
+            release = await _create(
+                writer, cache, application, desired, previous=newest, number=number, now=now
+            )
+        except AlreadyExists:
+            with suppress(NotFound):
+                found = await writer.read(RELEASES, release_name(name, number))
+                if found.spec.application == name:
+                    known[number] = found
+            floor = max(floor, number)
+            continue
+        await raise_last_release(writer, application.metadata.name, number)
+        await own_config(writer.client, [release])
+        return release
+    raise Conflict(409, "Conflict", "releases are made by others again and again")
+
+
+async def change_release(
+    writer: Writer,
+    cache: Cache,
+    application: str,
+    decide: Callable[[Application], Mapping[str, Any]],
+    now: datetime,
+) -> Release:
+    """Change what an application wants to run, as `decide` says, and return the Release of it.
+
+    `decide` gets the Application and returns a merge patch, with a new `spec.workload.change`; it
+    is asked again if others were faster, and may raise. What others have wanted before gets its
+    Release first. Raises NotFound, and Conflict if others are faster again and again.
+    """
+    item = cache.applications.get(application) or await writer.read(APPLICATIONS, application)
+    for attempt in range(_ATTEMPTS):
+        await ensure_release(writer, cache, item, now)
+        try:
+            item = await writer.patch(APPLICATIONS, item, decide(item))
+            break
+        except Conflict:
+            if attempt == _ATTEMPTS - 1:
+                raise
+            item = await writer.read(APPLICATIONS, application)
+    release = await ensure_release(writer, cache, item, now)
+    if release is None:
+        raise ValueError("a change of what runs needs spec.workload.change")
+    return release
+
+
+async def raise_last_release(writer: Writer, application: str, number: int) -> None:
+    """Note that a number was given out, for the time when its Release is deleted."""
+
+    def decide(item: Application) -> Mapping[str, Any] | None:
+        return None if item.status.last_release >= number else {"status": {"lastRelease": number}}
+
+    # Deleted with all its numbers: nothing is left to note.
+    with suppress(NotFound):
+        await writer.update(APPLICATIONS, application, decide, subresource="status")
+
+
+async def own_config(client: Client, releases: Iterable[Release]) -> None:
+    """Let the Secret of a configuration go with the last of the Releases that have it.
+
+    `releases` are of one configuration. A process that dies before it leaves that to the next one.
+    """
+    owners = {release.metadata.uid: release for release in releases}
+    for release in list(owners.values())[:1]:
+        config = release.spec.config
+        name = config_secret_name(release.spec.application, config.uuid)
+        for _ in range(_ATTEMPTS):
+            try:
+                secret = await client.get_document(SECRETS, name)
+            except NotFound:
+                return
+            metadata = secret["metadata"]
+            present = metadata.get("ownerReferences") or []
+            missing = owners.keys() - {owner["uid"] for owner in present}
+            if not missing or secret.get("type") != CONFIG_TYPE:
+                return
+            added = [_owner(owners[uid]) for uid in sorted(missing)]
+            patch = {
+                "metadata": {
+                    "uid": metadata["uid"],
+                    "resourceVersion": metadata["resourceVersion"],
+                    "ownerReferences": [*present, *added],
+                }
+            }
+            try:
+                await client.patch_document(SECRETS, name, patch)
+            except Conflict:
+                continue
+            return
+
+
+async def _create(
+    writer: Writer,
+    cache: Cache,
+    application: Application,
+    desired: Desired,
+    *,
+    previous: Release | None,
+    number: int,
+    now: datetime,
+) -> Release:
+    build = await _build(writer, cache, desired)
+    owner = application.spec.owner
+    who = actor(desired, build, previous, owner.user if owner is not None else "") or "kubectl"
+    values, before = await _both_values(writer.client, desired, previous)
+    text = summary(who, desired, build, previous, values=values, previous_values=before)
+    spec = release_spec(
+        desired,
+        number,
+        who=who,
+        text=text,
+        created_at=timestamp(now),
+        release_uuid=str(uuid.uuid4()),
+    )
+    labels = {APPLICATION_LABEL: application_label(desired.application)}
+    return await writer.create(
+        RELEASES, release_name(desired.application, number), spec, labels=labels
+    )
+
+
+async def _build(writer: Writer, cache: Cache, desired: Desired) -> Build | None:
+    if desired.build is None:
+        return None
+    build = cache.builds.get(desired.build)
+    if build is None:
+        with suppress(NotFound):
+            build = await writer.read(BUILDS, desired.build)
+    if build is None or build.spec.application != desired.application:
+        message = f"{desired.build} is no Build of application {desired.application}"
+        raise Invalid(422, "Invalid", message)
+    return build
+
+
+async def _both_values(
+    client: Client, desired: Desired, previous: Release | None
+) -> tuple[Values, Values]:
+    """Return the values that are wanted and those before; only names are ever shown of them."""
+    uuid_ = desired.config.uuid or ""
+    if previous is not None and previous.spec.config.uuid == uuid_:
+        return {}, {}
+    values = await read_values(client, desired.application, uuid_) or {}
+    if previous is None:
+        return values, {}
+    before = await read_values(client, desired.application, previous.spec.config.uuid)
+    return values, before or {}
+
+
+def _made_of(desired: Desired, releases: Iterable[Release]) -> Release | None:
+    newest = newest_release(releases)
+    if not needs_release(desired, newest):
+        return newest
+    if desired.change is None or newest is None or newest.spec.change == desired.change.id:
+        return None
+    # A later wish may have its Release by now: then this one's is not the newest any more.
+    return next((release for release in releases if is_of(release, desired)), None)
+
+
+def _values(secret: Mapping[str, Any]) -> dict[str, Any]:
+    text = base64.b64decode((secret.get("data") or {}).get(VALUES_KEY, ""))
+    with suppress(msgspec.DecodeError):
+        found = msgspec.json.decode(text)
+        if isinstance(found, dict):
+            return found
+    return {}
+
+
+def _owner(release: Release) -> dict[str, Any]:
+    return {
+        "apiVersion": RELEASES.api_version,
+        "kind": RELEASES.name,
+        "name": release.metadata.name,
+        "uid": release.metadata.uid,
+    }
+
+
+def _application(item: Any) -> tuple[str]:
+    return (item.spec.application,)
+
+
+def _numbered(release: Release) -> tuple[str, ...]:
+    """Return the application of a Release; of one whose name is not that of its number, none."""
+    spec = release.spec
+    name = release_name(spec.application, spec.version)
+    return (spec.application,) if name == release.metadata.name else ()
