@@ -15,7 +15,7 @@ from polyfleet.fleet.objects.package import Package
 from polyfleet.fleet.objects.rollout import Rollout
 from polyfleet.fleet.resolve.facts import Takes
 from polyfleet.fleet.resolve.node import Node, node_of
-from polyfleet.fleet.resolve.offers import Offers, choose, names_of_groups, offers_for
+from polyfleet.fleet.resolve.offers import Offers, choose, offers_for
 from polyfleet.fleet.resolve.plan import Plan, plan_for
 from polyfleet.fleet.resolve.policy_version import decide
 
@@ -117,12 +117,13 @@ class Catalogue:
         return plan
 
     def offers(self, application: str) -> Offers:
-        """Return what is offered in the application without a group's policy."""
+        """Return what offers and rollouts bring in the application, without a group's policy."""
         found = self._offers.get(application)
         if found is None:
             found = self._offers[application] = offers_for(
                 _of(self.packages, application),
-                names_of_groups(_of(self.groups, application)),
+                _of(self.groups, application),
+                _of(self.rollouts, application),
                 lambda package, takes: self.unusable(package, application, takes),
             )
         return found

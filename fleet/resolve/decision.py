@@ -22,7 +22,9 @@ Reason = Literal[
     "Unreachable",  # requirements stand between the device and the policy's version
     "UpToDate",
     "Offered",  # offered: by the package's own offer
-    "Waiting",  # an offer reaches the device, but not yet
+    "Rollout",  # offered: by a rollout that has come to the device
+    "Waiting",  # an offer or a rollout is for the device, but not yet
+    "FailedBefore",  # rollouts are for it, but it could not install what they bring
     "NoOffer",  # something is offered in the application, but not to the device
 ]
 
@@ -31,7 +33,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """Which package a device gets, if any.
 
     `group` is the object name of the active group where it decided; `target_version` the version
-    that the device is to reach in the end.
+    that the device is to reach in the end; `rollout` the object name of the Rollout that decided.
     """
 
     package: Package | None

@@ -7,15 +7,19 @@ import msgspec
 
 from polyfleet.fleet import attributes
 from polyfleet.fleet.attributes import TYPE_KEY, VERSION_KEY
-from polyfleet.fleet.objects.device import Device
+from polyfleet.fleet.objects.device import Device, Update
 from polyfleet.fleet.objects.group import DeviceGroup
+from polyfleet.fleet.objects.metadata import ObjectMeta
 
 Takes = Literal["artifact", "specification", "anything"]
 """What the side that asks can hand to a device: RDFM files, Kaa's specifications."""
 
 
 class DeviceFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """A device as `resolve` sees it; `groups` the active one first, `pin` a Package's name."""
+    """A device as `resolve` sees it; `groups` the active one first, `pin` a Package's name.
+
+    `metadata` are its attributes, `object_meta` the metadata of its object.
+    """
 
     application: str
     device_id: str
@@ -27,6 +31,8 @@ class DeviceFacts(msgspec.Struct, frozen=True, kw_only=True):
     hold: bool = False
     disabled: bool = False
     takes: Takes = "artifact"
+    object_meta: ObjectMeta = ObjectMeta(name="")
+    update: Update | None = None
 
     def value(self, key: str) -> str | None:
         """Return what a requirement on that key is compared with; None if it is unknown."""
@@ -60,6 +66,8 @@ def facts_of(
         hold=device.spec.hold,
         disabled=device.spec.disabled,
         takes=takes or ("artifact" if device.spec.public_keys else "anything"),
+        object_meta=device.metadata,
+        update=device.status.update,
     )
 
 
@@ -80,6 +88,8 @@ def reported_facts(
         pin=device.spec.pin,
         hold=device.spec.hold,
         disabled=device.spec.disabled,
+        object_meta=device.metadata,
+        update=device.status.update,
     )
 
 

@@ -1,22 +1,37 @@
 """What is offered to the devices of an application without a group's policy.
 
-Rules of Kaa's software versions (facts of the OTAO document, section 1.3): a strategy, filters
-with dates, versions that may be upgraded, the highest precedence first, never a downgrade.
+A package comes to a device by its own offer or by a rollout that has come so far. Rules of Kaa's
+software versions (facts of the OTAO document, section 1.3): a strategy, filters with dates,
+versions that may be upgraded, the highest precedence first, never a downgrade.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from typing import Literal
 
 import msgspec
 from semver import Version
 
 from polyfleet.fleet import instants, versions
 from polyfleet.fleet.attributes import TYPE_KEY, VERSION_KEY
-from polyfleet.fleet.objects.group import DeviceGroup
+from polyfleet.fleet.objects.group import DeviceGroup, LabelSelector
+from polyfleet.fleet.objects.metadata import ObjectMeta
 from polyfleet.fleet.objects.package import OfferFilter, Package
+from polyfleet.fleet.objects.rollout import Rollout
 from polyfleet.fleet.resolve.decision import Decision
 from polyfleet.fleet.resolve.facts import DeviceFacts, Takes
 from polyfleet.fleet.resolve.node import Node, misfit, node_of, unmet
+from polyfleet.fleet.rollout.plan import position
+from polyfleet.fleet.rollout.reach import (
+    LiveRollout,
+    OpenStep,
+    has_failed,
+    live,
+    reached,
+    selecting,
+    targets,
+)
 
 GENERAL = "general"
 TARGETED = "targeted"
@@ -37,25 +52,35 @@ class Way(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """A package that is offered; `missing` are the filters whose group does not exist."""
+    """A package that is offered; `missing` are the filters whose group does not exist.
+
+    `rollouts` bring it, too, the newest first.
+    """
 
     node: Node
     strategy: str
     ways: tuple[Way, ...]
     missing: tuple[str, ...]
     upgradable_from: frozenset[str] | None
+    rollouts: tuple[LiveRollout, ...] = ()
+
+    @property
+    def is_offered(self) -> bool:
+        """Whether the package has an offer of its own that is not suspended."""
+        return self.strategy in {GENERAL, TARGETED}
 
 
 class Offers(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """All that is offered in an application, the highest precedence first, then the newest.
 
-    `groups` are the object names of groups and `keys` the attributes, beside version and type,
-    that it depends on.
+    `groups` are the object names of groups, `labels` the keys of labels and `keys` the attributes,
+    beside version and type, that it depends on.
     """
 
     candidates: tuple[Candidate, ...]
     groups: frozenset[str]
     keys: tuple[str, ...]
+    labels: tuple[str, ...]
     unusable: Unusable
 
 
@@ -67,14 +92,20 @@ class Asker(msgspec.Struct, frozen=True, kw_only=True):
     version: str | None
     values: tuple[str | None, ...]
     groups: tuple[str, ...]
+    labels: tuple[str | None, ...] = ()
 
 
 class Suited(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """An offer that reaches an asker, `since` when; the decision once it is taken."""
+    """A package for an asker, by its offer `since` when or by a rollout; and the decision then.
+
+    `steps` are the open steps of the rollout that select the asker.
+    """
 
     candidate: Candidate
-    since: datetime | None
     decision: Decision
+    since: datetime | None = None
+    rollout: LiveRollout | None = None
+    steps: tuple[OpenStep, ...] = ()
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -85,23 +116,38 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
 
 def offers_for(
-    packages: Iterable[Package], groups: Mapping[str, str], unusable: Unusable
+    packages: Iterable[Package],
+    groups: Iterable[DeviceGroup],
+    rollouts: Iterable[Rollout],
+    unusable: Unusable,
 ) -> Offers:
-    """Gather what is offered of an application's packages.
-
-    `groups` are the object names of its groups by all that a filter may call them.
-    """
+    """Gather what is offered of an application's packages, groups and rollouts."""
+    present = {group.metadata.name: group for group in groups}
+    called = names_of_groups(present.values())
+    brought: dict[str, list[LiveRollout]] = defaultdict(list)
+    for rollout in sorted(rollouts, key=_newest, reverse=True):
+        if not rollout.spec.aborted:
+            brought[rollout.spec.package].append(live(rollout, present))
     candidates = sorted(
-        (_candidate(package, groups) for package in packages if is_offered(package)),
+        (
+            _candidate(package, called, brought.get(package.metadata.name, []))
+            for package in packages
+            if is_offered(package) or package.metadata.name in brought
+        ),
         key=_preference,
         reverse=True,
     )
     named = {way.group for item in candidates for way in item.ways if way.group is not None}
+    selectors = []
+    for found in (rollout for item in candidates for rollout in item.rollouts):
+        named.update(found.groups)
+        selectors += [found.selector, *(step.selector for step in found.open)]
     needs = {need.name for item in candidates for need in item.node.requires}
     return Offers(
         candidates=tuple(candidates),
         groups=frozenset(named),
         keys=tuple(sorted(needs - {VERSION_KEY, TYPE_KEY})),
+        labels=tuple(sorted({key for part in selectors if part for key in _label_keys(part)})),
         unusable=unusable,
     )
 
@@ -134,26 +180,68 @@ def asker_of(facts: DeviceFacts, offers: Offers) -> Asker:
         groups=tuple(
             [name for group in facts.groups if (name := group.metadata.name) in offers.groups]
         ),
+        labels=tuple([facts.object_meta.labels.get(key) for key in offers.labels]),
     )
 
 
 def choose(offers: Offers, asker: Asker) -> Choice:
-    """Say what reaches an asker. A pure function of its arguments, so that it can be remembered."""
-    suited = []
+    """Say what is for an asker. A pure function of its arguments, so that it can be remembered."""
+    suited: list[Suited] = []
     runs_one = False
     for candidate in offers.candidates:
-        ways = _ways(candidate, asker)
-        runs_one = runs_one or (bool(ways) and candidate.node.version == asker.version)
-        if not ways or obstacle(offers, candidate, asker) is not None:
+        found = suited_to(offers, candidate, asker)
+        if not found:
             continue
-        since = None if any(way.since is None for way in ways) else min(map(_since, ways))
-        suited.append(Suited(candidate=candidate, since=since, decision=_offered(candidate)))
-        if since is None:
+        if obstacle(offers, candidate, asker) is not None:
+            runs_one = runs_one or candidate.node.version == asker.version
+            continue
+        suited += found
+        if any(one.rollout is None and one.since is None for one in found):
             break
-    reason = "UpToDate" if runs_one and not suited else "Waiting" if suited else "NoOffer"
-    target = asker.version if reason == "UpToDate" else None
-    otherwise = Decision(package=None, reason=reason, target_version=target)  # type: ignore[arg-type]  # one of three
+    if suited:
+        otherwise = Decision(package=None, reason="Waiting")
+    elif runs_one:
+        otherwise = Decision(package=None, reason="UpToDate", target_version=asker.version)
+    else:
+        otherwise = Decision(package=None, reason="NoOffer")
     return Choice(suited=tuple(suited), otherwise=otherwise)
+
+
+def suited_to(offers: Offers, candidate: Candidate, asker: Asker) -> list[Suited]:
+    """Return the ways by which a package is for an asker, if nothing stands in between."""
+    labels = dict(zip(offers.labels, asker.labels, strict=True))
+    found = [
+        Suited(
+            candidate=candidate,
+            rollout=rollout,
+            steps=selecting(rollout, labels) if rollout.state == "Open" else (),
+            decision=_decision(candidate, rollout),
+        )
+        for rollout in candidate.rollouts
+        if targets(rollout, asker.groups, labels)
+    ]
+    ways = _ways(candidate, asker)
+    if ways:
+        since = None if any(way.since is None for way in ways) else min(map(_since, ways))
+        found.append(Suited(candidate=candidate, since=since, decision=_decision(candidate)))
+    return found
+
+
+def standing(
+    suited: Suited, facts: DeviceFacts, now: datetime
+) -> Literal["Open", "Waiting", "Failed"]:
+    """Say whether what is for an asker has come to this very device."""
+    rollout = suited.rollout
+    if rollout is None:
+        return "Open" if suited.since is None or suited.since <= now else "Waiting"
+    if not suited.steps:
+        return "Waiting"
+    groups = [group.metadata.name for group in facts.groups]
+    place = position(rollout.seed, facts.application, facts.device_id)
+    if reached(rollout, suited.steps, place, facts.object_meta, groups) is None:
+        return "Waiting"
+    failed = has_failed(rollout, suited.candidate.node.name, facts.update)
+    return "Failed" if failed else "Open"
 
 
 def obstacle(offers: Offers, candidate: Candidate, asker: Asker) -> str | None:
@@ -188,7 +276,9 @@ def out_of_reach(candidate: Candidate, asker: Asker) -> str | None:
     return f"targeted at groups that the device is not in: {groups}{also}"
 
 
-def _candidate(package: Package, groups: Mapping[str, str]) -> Candidate:
+def _candidate(
+    package: Package, groups: Mapping[str, str], rollouts: Iterable[LiveRollout]
+) -> Candidate:
     offer = package.spec.offer
     filters = offer.filters if offer is not None else ()
     strategy = offer.strategy if offer is not None else ""
@@ -196,17 +286,24 @@ def _candidate(package: Package, groups: Mapping[str, str]) -> Candidate:
     return Candidate(
         node=node_of(package),
         strategy=strategy,
-        ways=(Way(group=None, since=None),)
-        if strategy == GENERAL
-        else tuple(
-            Way(group=groups[part.group], since=_start(part))
-            for part in filters
-            if part.group in groups
-        ),
+        ways=_offered_ways(package, groups),
         missing=tuple(part.group for part in filters if part.group not in groups)
         if strategy == TARGETED
         else (),
         upgradable_from=None if upgradable is None else frozenset(upgradable),
+        rollouts=tuple(rollouts),
+    )
+
+
+def _offered_ways(package: Package, groups: Mapping[str, str]) -> tuple[Way, ...]:
+    offer = package.spec.offer
+    if offer is not None and offer.strategy == GENERAL:
+        return (Way(group=None, since=None),)
+    filters = offer.filters if offer is not None and offer.strategy == TARGETED else ()
+    return tuple(
+        Way(group=groups[part.group], since=_start(part))
+        for part in filters
+        if part.group in groups
     )
 
 
@@ -221,12 +318,9 @@ def _start(part: OfferFilter) -> datetime | None:
 
 def _preference(candidate: Candidate) -> tuple[Version, str, int, str]:
     package = candidate.node.package
-    meta = package.metadata
-    born = meta.creation_timestamp
-    # Both forms of an instant are put into one, in which the order of texts is that of time.
-    created = package.spec.created_at or (f"{born[:19]}.000000Z" if born else "")
-    serial = package.serial or 0
-    return (versions.precedence(candidate.node.version) or _LOWEST, created, serial, meta.name)
+    created = _born(package.metadata, package.spec.created_at)
+    rank = versions.precedence(candidate.node.version) or _LOWEST
+    return (rank, created, package.serial or 0, package.metadata.name)
 
 
 def _ways(candidate: Candidate, asker: Asker) -> list[Way]:
@@ -258,7 +352,25 @@ def _no_edge(upgradable: frozenset[str], version: str | None) -> str:
     return f"upgrades only from {shown}; the device {runs}"
 
 
-def _offered(candidate: Candidate) -> Decision:
+def _decision(candidate: Candidate, rollout: LiveRollout | None = None) -> Decision:
     return Decision(
-        package=candidate.node.package, reason="Offered", target_version=candidate.node.version
+        package=candidate.node.package,
+        reason="Offered" if rollout is None else "Rollout",
+        rollout=None if rollout is None else rollout.name,
+        target_version=candidate.node.version,
     )
+
+
+def _label_keys(selector: LabelSelector) -> Iterator[str]:
+    yield from selector.match_labels
+    yield from (part.key for part in selector.match_expressions)
+
+
+def _newest(rollout: Rollout) -> tuple[str, str]:
+    return (_born(rollout.metadata, rollout.spec.created_at), rollout.metadata.name)
+
+
+def _born(meta: ObjectMeta, created_at: str) -> str:
+    """Return one form of both instants, in which the order of texts is that of time."""
+    born = meta.creation_timestamp
+    return created_at or (f"{born[:19]}.000000Z" if born else "")

@@ -10,9 +10,11 @@ from polyfleet.fleet.resolve.catalogue import Catalogue
 from polyfleet.fleet.resolve.decision import Decision
 from polyfleet.fleet.resolve.facts import DeviceFacts
 from polyfleet.fleet.resolve.node import node_of, unmet
-from polyfleet.fleet.resolve.offers import asker_of
+from polyfleet.fleet.resolve.offers import asker_of, standing
 from polyfleet.fleet.resolve.policy_version import decide
 from polyfleet.fleet.resolve.trace import Trace
+
+_FAILED_BEFORE = Decision(package=None, reason="FailedBefore")
 
 Stage = Callable[[DeviceFacts, Catalogue, datetime, Trace | None], Decision | None]
 
@@ -143,11 +145,14 @@ def _offer(
     choice = catalogue.choose(offers, asker)
     decision = choice.otherwise
     for suited in choice.suited:
-        if suited.since is None or suited.since <= now:
+        how = standing(suited, facts, now)
+        if how == "Open":
             decision = suited.decision
             break
+        if how == "Failed":
+            decision = _FAILED_BEFORE
     if trace is not None:
-        explain_offers.offers(offers, asker, choice, decision, trace=trace)
+        explain_offers.offers(offers, facts, now, decision, trace=trace)
     return decision
 
 

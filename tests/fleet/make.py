@@ -34,6 +34,15 @@ from polyfleet.fleet.objects.package import (
     PackageSpec,
     Requirement,
 )
+from polyfleet.fleet.objects.rollout import (
+    OpenedStep,
+    Rollout,
+    RolloutSpec,
+    RolloutStatus,
+    RolloutStep,
+    RolloutTargets,
+)
+from polyfleet.fleet.rollout.plan import plan_digest, seed_for
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 ARTIFACT = Artifact(driver="local", path="0" * 32, sha256="0" * 64, size=1)
@@ -121,6 +130,31 @@ def package(
             else artifact,
         ),
     )
+
+
+def rollout(
+    name: str = "ring",
+    *,
+    application: str = "default",
+    package: str = "p2",
+    steps: tuple[RolloutStep, ...] = (),
+    opened: tuple[OpenedStep, ...] = (),
+    planned: bool = True,
+    **fields: Any,
+) -> Rollout:
+    """Build a rollout, planned as it is, to all devices of the application by default."""
+    found = Rollout(
+        metadata=meta(name, **fields.pop("metadata", {})),
+        spec=RolloutSpec(
+            application=application,
+            package=package,
+            steps=steps,
+            **{"targets": RolloutTargets(selector=LabelSelector())} | fields,
+        ),
+    )
+    seed = seed_for(found.metadata.uid, package)
+    status = RolloutStatus(plan=plan_digest(found.spec), seed=seed, steps=opened)
+    return msgspec.structs.replace(found, status=status) if planned else found
 
 
 GENERAL = Offer(strategy="general")
