@@ -36,8 +36,9 @@ format: .venv/.installed  ## format the code and fix what can be fixed
 crds: .venv/.installed  ## write the CustomResourceDefinitions of the chart anew
 	$(BIN)/python -m polyfleet.crds.generate
 
-docs: .venv/.installed  ## write docs/settings.md anew
+docs: .venv/.installed  ## write docs/settings.md and the chart's schema of settings anew
 	$(BIN)/python -m polyfleet.cli.settings_page
+	$(BIN)/python -m polyfleet.cli.values_schema
 
 routes: .venv/.installed  ## write docs/routes.md from what the tests of the facade see
 	$(BIN)/pytest --write-routes tests/dialects tests/api

@@ -107,7 +107,8 @@ class CustomResource(Part):
                     "listKind": f"{names.kind}List",
                     "plural": names.plural,
                     "singular": names.singular,
-                    "shortNames": list(names.short),
+                    # An empty list would be lost, and be a conflict for who applies it.
+                    **({"shortNames": list(names.short)} if names.short else {}),
                     "categories": [CATEGORY],
                 },
                 "versions": [cls._version()],
