@@ -22,6 +22,7 @@ MENDER_TYPE_KEY = "device_type"
 Number = int | float
 PlainValue = str | Number | Sequence[str] | Sequence[Number]
 
+_TYPE_NAME = TYPE_KEY.encode()
 _LABEL_TEXT = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 
 
@@ -137,6 +138,19 @@ def device_type(attributes: Mapping[str, Attribute]) -> str | None:
         if attribute is not None and attribute.value.string is not None:
             return attribute.value.string
     return None
+
+
+def device_type_of(device: Device) -> str | None:
+    """Return the type of a device, as `device_type` finds it in all that is known about it.
+
+    Lists that do not name it are not read: this is asked of whole fleets.
+    """
+    if _TYPE_NAME in bytes(device.status.reported):
+        reported = {attribute.name: attribute for attribute in _latest(device)}
+        found = reported.get(TYPE_KEY)
+        if found is not None and found.value.string is not None:
+            return found.value.string
+    return device_type(merged(device))
 
 
 def replace_source(

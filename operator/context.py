@@ -13,6 +13,7 @@ from polyfleet.kube.serials import SerialAllocator
 from polyfleet.kube.writer import Writer
 from polyfleet.operator.limiter import Limiter
 from polyfleet.operator.reconcile.verdict import Notice
+from polyfleet.operator.rollout_counts import RolloutCounts
 from polyfleet.operator.settings import Settings
 
 
@@ -31,6 +32,7 @@ class Context:
     serials: SerialAllocator
     events: EventRecorder
     limiter: Limiter
+    counts: RolloutCounts
     clock: Callable[[], datetime] = field(default=_now)
 
     def tell(self, item: AnyObject, *notices: Notice) -> None:

@@ -36,6 +36,7 @@ from polyfleet.operator.indexes import (
 )
 from polyfleet.operator.queue import Key
 from polyfleet.operator.reconcile.applications import named_users
+from polyfleet.operator.rollout_counts import RolloutCounts
 from polyfleet.operator.settings import Settings
 
 APPLICATION_KEY = "application"
@@ -65,7 +66,9 @@ class Feed:
         settings: Settings,
         add: Callable[[Key], None],
         clock: Callable[[], datetime],
+        counts: RolloutCounts,
     ) -> None:
+        self._counts = counts
         self._cache = cache
         self._settings = settings
         self._add = add
@@ -122,6 +125,8 @@ class Feed:
 
     def _device(self, change: Change[Device]) -> None:
         old, new = change.old, change.new
+        for name in self._counts.changed(old, new):
+            self._add(Key(ROLLOUT_KEY, name))
         if old is not None and new is not None and not _device_matters(old, new):
             return
         item = new or old
@@ -178,6 +183,7 @@ class Feed:
             self._owner(item.spec.application)
             (wire_name,) = group_wire_name(item)
             self._many(GROUP_KEY, self._cache.groups, WIRE_NAME, wire_name)
+        if _members_rules(old) != _members_rules(new):
             self._many(ROLLOUT_KEY, self._cache.rollouts, GROUP, item.metadata.name)
         if _presence_changed(change):
             for key in filters_for(item):
@@ -214,6 +220,8 @@ class Feed:
 
     def _rollout(self, change: Change[Rollout]) -> None:
         self._one(ROLLOUT_KEY, change)
+        if change.new is None and change.old is not None:
+            self._counts.forget(change.old.metadata.name)
         for rollout in (change.old, change.new):
             if rollout is not None:
                 self._add(Key(PACKAGE_KEY, rollout.spec.package))
@@ -275,6 +283,13 @@ def _present(item: AnyObject | None) -> bool:
     if isinstance(item, Application):
         return item.present
     return item is not None and not item.metadata.terminating
+
+
+def _members_rules(group: DeviceGroup | None) -> tuple[Any, ...] | None:
+    """Return what decides, beside the devices, who is in the group."""
+    if group is None or group.metadata.terminating:
+        return None
+    return (group.metadata.uid, group.spec.selector, group.status.changes)
 
 
 def _membership_rules(group: DeviceGroup | None) -> tuple[Any, ...] | None:

@@ -46,7 +46,13 @@ from polyfleet.operator.queue import Key, WorkQueue
 BULK = frozenset({DEVICE_KEY, DEVICES_KEY, MEMBERS_KEY, COMMAND_KEY, TOKEN_KEY})
 
 # Counts of many objects are written at most this often, in seconds.
-SPACING = {APPLICATION_KEY: 1.0, GROUP_KEY: 0.5, PACKAGE_KEY: 0.5, MEMBERS_KEY: 2.0}
+SPACING = {
+    APPLICATION_KEY: 1.0,
+    GROUP_KEY: 0.5,
+    PACKAGE_KEY: 0.5,
+    ROLLOUT_KEY: 1.0,
+    MEMBERS_KEY: 2.0,
+}
 
 _SLICE = 200
 _KNOWN_SECONDS = 10.0
@@ -85,7 +91,7 @@ class Leader:
             )
             for name in ("few", "bulk")
         )
-        self._feed = Feed(context.cache, context.settings, self.add, context.clock)
+        self._feed = Feed(context.cache, context.settings, self.add, context.clock, context.counts)
 
     async def run(self) -> None:
         """Work until cancelled."""

@@ -34,6 +34,7 @@ from polyfleet.operator.indexes import add_indexes
 from polyfleet.operator.leader import Leader
 from polyfleet.operator.limiter import Limiter
 from polyfleet.operator.metrics import LeaseMetrics, QueueMetrics
+from polyfleet.operator.rollout_counts import RolloutCounts
 from polyfleet.operator.settings import Settings
 
 FIELD_MANAGER = "polyfleet-operator"
@@ -128,6 +129,7 @@ class Process:
                 serials=SerialAllocator(client, cache),
                 events=await stack.enter_async_context(EventRecorder(client)),
                 limiter=Limiter(settings.operator_writes_per_second),
+                counts=RolloutCounts(cache),
             )
             leader = Leader(context, QueueMetrics(self._registry))
             self._kopf = await stack.enter_async_context(

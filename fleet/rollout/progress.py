@@ -34,10 +34,14 @@ def next_wait(rollout: Rollout) -> Wait | None:
     number = len(opened) + 1
     pause = steps[len(opened) - 1].pause
     if pause is None:
-        return Wait(number, "Devices")
+        # A step for nobody shows nothing: that no device of it fails is no reason to go on.
+        return Wait(number, "Devices" if opened[-1].population else "Promotion")
     if pause.duration_seconds is None:
         return Wait(number, "Promotion")
-    began = instants.parse(opened[-1].opened_at or "1970-01-01T00:00:00Z")
+    try:
+        began = instants.parse(opened[-1].opened_at or "")
+    except ValueError:  # somebody wrote the status by hand
+        return Wait(number, "Promotion")
     return Wait(number, "Time", began + timedelta(seconds=pause.duration_seconds))
 
 

@@ -18,6 +18,7 @@ from polyfleet.api.dialects.rdfm.translate.dates import birth, greenwich
 from polyfleet.api.dialects.rdfm.translate.wire import encode
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.package import Package
+from polyfleet.fleet.resolve.decision import Decision
 from polyfleet.fleet.resolve.facts import reported_facts
 from polyfleet.fleet.resolve.resolver import resolve
 
@@ -43,17 +44,19 @@ class UpdateRoutes:
         if told.identifier != flat_name(facade, device.spec.application, device.spec.device_id):
             raise Unauthenticated("the token belongs to another device")
         facade.activity.seen(device)
-        package = self._decide(device, told.values)
-        if package is None:
+        decision = self._decide(device, told.values)
+        package = decision.package if decision is not None else None
+        # A package that kubectl made has no number yet until the operator has seen it.
+        if decision is None or package is None or package.serial is None:
             return Response(status_code=204)
         try:
             offer = await self._offer(request, package)
         except NotFound:
             return Response(status_code=204)
-        facade.reports.offered(device, package.metadata.name)
+        facade.reports.offered(device, package.metadata.name, decision.rollout)
         return Response(offer, media_type="application/json")
 
-    def _decide(self, device: Device, told: metadata.Flat) -> Package | None:
+    def _decide(self, device: Device, told: metadata.Flat) -> Decision | None:
         facade = self._facade
         if not facade.offers_allowed():
             facade.decisions.count("rdfm", "Stale")
@@ -63,9 +66,7 @@ class UpdateRoutes:
         facts = reported_facts(device, catalogue.groups_of(device), texts)
         decision = resolve(facts, catalogue, facade.clock())
         facade.decisions.count("rdfm", decision.reason)
-        package = decision.package
-        # A package that kubectl made has no number yet until the operator has seen it.
-        return package if package is not None and package.serial is not None else None
+        return decision
 
     async def _offer(self, request: Request, package: Package) -> bytes:
         """Return the encoded offer; its link is signed once a while, not once a device."""

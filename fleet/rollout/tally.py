@@ -1,0 +1,149 @@
+"""How many devices a rollout may reach, has reached, and what came of it: from what they report."""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from polyfleet.fleet import attributes, membership, selectors, versions
+from polyfleet.fleet.attributes import VERSION_KEY
+from polyfleet.fleet.objects.device import Device
+from polyfleet.fleet.objects.package import Package
+from polyfleet.fleet.objects.rollout import RolloutCounts, RolloutFailure, RolloutStep
+from polyfleet.fleet.rollout.plan import position
+from polyfleet.fleet.rollout.reach import LiveRollout, has_failed, is_counted, reached, selecting
+
+MOST_FAILURES = 20
+
+
+class Standing(NamedTuple):
+    """Where one target stands; `failure` is why it failed, if it did."""
+
+    reached: bool
+    offered: bool
+    updated: bool
+    failure: RolloutFailure | None
+
+
+class Tally:
+    """Counts of targets that can be taken back one by one, so that no device is kept."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.reached = 0
+        self.offered = 0
+        self.updated = 0
+        self.unsettled = 0
+        self._failures: dict[str, RolloutFailure] = {}
+
+    def add(self, device: Device, standing: Standing | None) -> None:
+        """Count a device."""
+        self._count(standing, 1)
+        if standing is not None and standing.failure is not None:
+            self._failures[device.metadata.name] = standing.failure
+
+    def take(self, device: Device, standing: Standing | None) -> None:
+        """Take a device out of the counts, given where it stood when it was counted."""
+        self._count(standing, -1)
+        self._failures.pop(device.metadata.name, None)
+
+    @property
+    def counts(self) -> RolloutCounts:
+        """The numbers as the status shows them."""
+        return RolloutCounts(
+            total=self.total,
+            reached=self.reached,
+            offered=self.offered,
+            updated=self.updated,
+            failed=len(self._failures),
+        )
+
+    @property
+    def failures(self) -> tuple[RolloutFailure, ...]:
+        """The first twenty devices that failed, by name."""
+        names = sorted(self._failures)[:MOST_FAILURES]
+        return tuple(self._failures[name] for name in names)
+
+    def _count(self, standing: Standing | None, by: int) -> None:
+        if standing is None:
+            return
+        self.total += by
+        self.reached += by * standing.reached
+        self.offered += by * standing.offered
+        self.updated += by * standing.updated
+        self.unsettled += by * (standing.reached and not standing.updated)
+
+
+def standing_of(rollout: LiveRollout, package: Package, device: Device) -> Standing | None:
+    """Say where a device of the rollout's application stands; None if it is no target.
+
+    A target is a device whose type is the package's, too; one of another type never gets it.
+    """
+    groups = _target_groups(rollout, device)
+    if groups is None or not _fits(package, device):
+        return None
+    meta, update, version = device.metadata, device.status.update, package.spec.version
+    running = _version(device)
+    updated = running == version or (
+        running is not None
+        and versions.precedence(version) is not None
+        and versions.is_later(running, version)
+        and versions.precedence(running) is not None
+    )
+    steps = selecting(rollout, meta.labels)
+    place = position(rollout.seed, device.spec.application, device.spec.device_id)
+    failure = None
+    if not updated and update is not None and has_failed(rollout, package.metadata.name, update):
+        failure = RolloutFailure(device=meta.name, message=update.message, at=update.at)
+    return Standing(
+        reached=reached(rollout, steps, place, meta, groups) is not None,
+        offered=update is not None and update.package == package.metadata.name,
+        updated=updated,
+        failure=failure,
+    )
+
+
+def places(
+    rollout: LiveRollout,
+    package: Package,
+    step: RolloutStep,
+    until: int | None,
+    devices: Iterable[Device],
+) -> Iterator[float]:
+    """Yield the positions of a step's population: the targets that it selects and that count.
+
+    `until` (microseconds since 1970) is by when they must have been targets, None for ever.
+    """
+    for device in devices:
+        groups = _target_groups(rollout, device)
+        if groups is None or not _fits(package, device):
+            continue
+        meta = device.metadata
+        if step.selector is not None and not selectors.matches(step.selector, meta.labels):
+            continue
+        if is_counted(rollout, step.selector, until, meta, groups):
+            yield position(rollout.seed, device.spec.application, device.spec.device_id)
+
+
+def _target_groups(rollout: LiveRollout, device: Device) -> tuple[str, ...] | None:
+    """Return the groups by which the device is a target; None if it is none."""
+    if device.metadata.terminating:
+        return None
+    if rollout.selector is not None:
+        return () if selectors.matches(rollout.selector, device.metadata.labels) else None
+    found = tuple(
+        name for name, group in rollout.groups.items() if membership.is_member(device, group)
+    )
+    return found or None
+
+
+def _fits(package: Package, device: Device) -> bool:
+    wanted = package.spec.device_type
+    return wanted is None or attributes.device_type_of(device) == wanted
+
+
+def _version(device: Device) -> str | None:
+    software = device.status.software
+    if software is not None:
+        return software.version
+    known = attributes.merged(device).get(VERSION_KEY)
+    found = attributes.text(known.value) if known is not None else None
+    return found if isinstance(found, str) else None
