@@ -26,10 +26,15 @@ PARTS = {
     "rdfm": "polyfleet.api.dialects.rdfm.app",
     "inventory": "polyfleet.api.dialects.inventory.app",
     "drogue": "polyfleet.api.dialects.drogue.app",
+    "deis": "polyfleet.api.dialects.deis.app",
 }
 """What answers requests; a dialect that is switched off is not even imported."""
 
-DOCUMENTS = {"native": "/polyfleet/v1/openapi.json", "rdfm": "/api/v2/openapi.json"}
+DOCUMENTS = {
+    "native": "/polyfleet/v1/openapi.json",
+    "rdfm": "/api/v2/openapi.json",
+    "deis": "/v1/openapi.json",
+}
 """Where the parts that have an OpenAPI document serve it."""
 
 log = structlog.get_logger("polyfleet.api")

@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from polyfleet.api.core.identity.settings import IdentitySettings
 
 MIB = 1024 * 1024
+_DOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 DIALECTS = ("rdfm", "drogue", "otao", "inventory", "deis")
 
 
@@ -139,6 +140,15 @@ class DrogueSettings(_Section):
     """How many requests may wait for commands in one process."""
 
 
+class DeisSettings(_Section):
+    """What only the Deis dialect reads."""
+
+    registration: Literal["enabled", "admin_only", "disabled"] = "admin_only"
+    """Who may register: everybody, administrators for others, or nobody."""
+    domain: str | None = Field(default=None, pattern=_DOMAIN)
+    """Applications are shown at `<id>.<domain>`; absent: the host name of the facade itself."""
+
+
 class Settings(BaseSettings):
     """All settings of one facade process."""
 
@@ -196,6 +206,7 @@ class Settings(BaseSettings):
     activity: ActivitySettings = ActivitySettings()
     rdfm: RdfmSettings = RdfmSettings()
     drogue: DrogueSettings = DrogueSettings()
+    deis: DeisSettings = DeisSettings()
 
     @field_validator("public_url")
     @classmethod

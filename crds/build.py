@@ -23,7 +23,10 @@ class BuildSpec(Part):
     application: ApplicationName
     """The application that can run it."""
     uuid: Uid | None = None
-    """Its name in the Deis API; absent: the object's uid."""
+    """Its name in the Deis API, which gives it; a Build with one runs only if it is named.
+
+    Absent: the object's uid, and the newest such Build runs if none is named.
+    """
     owner: UserName | None = None
     """Who gave it."""
     created_at: CreatedAt | None = None

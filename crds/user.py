@@ -10,6 +10,7 @@ from polyfleet.crds.schema import Rule
 from polyfleet.crds.types import (
     IMMUTABLE,
     SET,
+    Count,
     CreatedAt,
     Scopes,
     Serial,
@@ -46,6 +47,8 @@ class UserSpec(Part):
         | None
     ) = None
     """Who the person is to identity providers: ISSUER#SUBJECT."""
+    login_epoch: Count | None = None
+    """Another number here ends every login over the Deis API; absent is 0."""
 
 
 class UserStatus(Status):

@@ -48,11 +48,16 @@ class Desired:
 
 
 def current_build(application: Application, builds: Iterable[Build]) -> str | None:
-    """Return the name of the Build to run: the one that is named, else the newest."""
+    """Return the name of the Build to run: the one that is named, else the newest of kubectl's.
+
+    Builds that came over an API have a uuid. They run when the application names them and not
+    before, for there are two writes: a Build by itself is nobody's wish yet.
+    """
     workload = application.spec.workload
     if workload is not None and workload.build is not None:
         return workload.build
-    newest = max(builds, key=_age, default=None)
+    given = (build for build in builds if build.spec.uuid is None)
+    newest = max(given, key=_age, default=None)
     return None if newest is None else newest.metadata.name
 
 

@@ -23,6 +23,7 @@ class Right(Enum):
     UPLOAD_ROOTFS_IMAGE = "upload a rootfs image"
     UPLOAD_NONSTANDARD_ARTIFACT = "upload a nonstandard artifact"
     CREATE_GROUP = "create a group"
+    DEPLOY = "see and change what runs in the cluster"
     ADMIN = "administer members"
     OWN = "own"
 
@@ -57,6 +58,7 @@ _LEAST_ROLE = {
     Right.UPLOAD_ROOTFS_IMAGE: "manager",
     Right.UPLOAD_NONSTANDARD_ARTIFACT: "manager",
     Right.CREATE_GROUP: "manager",
+    Right.DEPLOY: "manager",
     Right.ADMIN: "admin",
     Right.OWN: "owner",
 }
@@ -75,6 +77,8 @@ _SCOPES = {
     Right.UPLOAD_ROOTFS_IMAGE: _SOFTWARE_WRITERS | {"rdfm_upload_rootfs_image"},
     Right.UPLOAD_NONSTANDARD_ARTIFACT: _SOFTWARE_WRITERS | {"rdfm_upload_nonstandard_artifact"},
     Right.CREATE_GROUP: _WRITERS | {"rdfm_create_group"},
+    # Scopes are about devices; what runs may do more than any of them says.
+    Right.DEPLOY: frozenset[str](),
     Right.ADMIN: frozenset[str](),
     Right.OWN: frozenset[str](),
 }

@@ -22,9 +22,9 @@ from polyfleet.kube.resources import EVENTS
 
 EventType = Literal["Normal", "Warning"]
 
+SAME_SECONDS = 600.0
 _MOST_WAITING = 1000
 _MOST_REMEMBERED = 4096
-_SAME_SECONDS = 600.0
 _PER_SECOND = 5.0
 _BURST = 50.0
 _LONGEST_NOTE = 1024
@@ -55,12 +55,19 @@ _log = structlog.get_logger(__name__)
 class EventRecorder:
     """Writes Events in the background, while it is entered; they are a courtesy, not a record.
 
-    The same event is written once in ten minutes, all together at most five a second after a
+    The same event is written once in `same_seconds`, all together at most five a second after a
     burst of fifty, and of those that wait the oldest of more than a thousand are dropped.
     """
 
-    def __init__(self, client: Client, *, controller: str = "polyfleet.dev/polyfleet") -> None:
+    def __init__(
+        self,
+        client: Client,
+        *,
+        controller: str = "polyfleet.dev/polyfleet",
+        same_seconds: float = SAME_SECONDS,
+    ) -> None:
         self._client = client
+        self._same_seconds = same_seconds
         self._controller = controller
         self._instance = f"{socket.gethostname()}-{os.getpid()}"
         self._waiting: deque[dict[str, Any]] = deque(maxlen=_MOST_WAITING)
@@ -112,7 +119,7 @@ class EventRecorder:
     def _is_new(self, key: tuple[str, str, str]) -> bool:
         now = time.monotonic()
         said = self._seen.get(key)
-        if said is not None and now - said < _SAME_SECONDS:
+        if said is not None and now - said < self._same_seconds:
             return False
         self._seen[key] = now
         self._seen.move_to_end(key)

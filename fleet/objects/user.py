@@ -15,6 +15,7 @@ class UserSpec(View, frozen=True, kw_only=True):
     first_name: str = ""
     last_name: str = ""
     subjects: tuple[str, ...] = ()
+    login_epoch: int = 0
 
 
 class UserStatus(Status, frozen=True, kw_only=True):

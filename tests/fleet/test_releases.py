@@ -69,6 +69,9 @@ def test_the_named_build_is_the_current_one_and_else_the_newest() -> None:
     ]
     assert current_build(application(), builds) == "by-kubectl"
     assert current_build(application(workload={"build": "old"}), builds) == "old"
+    over_rest = build("over-rest", made="2040-01-01T00:00:00Z", uuid="u")
+    assert current_build(application(), [*builds, over_rest]) == "by-kubectl"
+    assert current_build(application(workload={"build": "over-rest"}), builds) == "over-rest"
     assert current_build(application(), []) is None
 
 

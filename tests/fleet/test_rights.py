@@ -33,8 +33,8 @@ WRITING = READING | UPLOADING | {Right.WRITE, Right.WRITE_SOFTWARE, Right.CREATE
     ("role", "expected"),
     [
         ("reader", READING),
-        ("manager", WRITING),
-        ("admin", WRITING | {Right.ADMIN}),
+        ("manager", WRITING | {Right.DEPLOY}),
+        ("admin", WRITING | {Right.DEPLOY, Right.ADMIN}),
         ("emperor", set()),
     ],
 )

@@ -5,6 +5,7 @@ What the command line needs to make the first administrator, and the dialects fo
 
 import secrets
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +21,7 @@ from polyfleet.fleet.objects.kinds import ACCESS_TOKENS, USERS
 from polyfleet.fleet.objects.metadata import SERIAL_LABEL
 from polyfleet.fleet.objects.user import User
 from polyfleet.kube.client import Client
-from polyfleet.kube.errors import AlreadyExists
+from polyfleet.kube.errors import AlreadyExists, ApiError
 from polyfleet.kube.serials import SerialAllocator
 from polyfleet.kube.writer import Writer
 
@@ -66,9 +67,14 @@ async def create_user(
         {**(fields or {}), "name": name, "createdAt": timestamp(now or wall_clock())},
         labels=labels,
     )
-    # The hash comes second, since it is bound to the uid. A user left without one can call by
-    # no password until somebody sets it.
-    await hashes.store(user, password)
+    # The hash comes second, since it is bound to the uid. A user left without one, by a process
+    # that died in between, can call by no password until somebody sets it.
+    try:
+        await hashes.store(user, password)
+    except BaseException:
+        with suppress(ApiError):
+            await writer.delete(USERS, user, checked=False)
+        raise
     return user
 
 

@@ -20,6 +20,7 @@ from polyfleet.api.core.identity.foreign import principal_of_foreigner
 from polyfleet.api.core.identity.introspection import Introspection
 from polyfleet.api.core.identity.limits import Limits
 from polyfleet.api.core.identity.login import IssuedToken, Login
+from polyfleet.api.core.identity.login_tokens import LoginTokens
 from polyfleet.api.core.identity.oidc import OidcTokens
 from polyfleet.api.core.identity.password_hashes import PasswordHashes
 from polyfleet.api.core.identity.passwords import Passwords
@@ -103,6 +104,7 @@ class Identity(AbstractAsyncContextManager["Identity"]):
         )
         self.device_tokens = DeviceTokens(keys, lifetime=section.device_token_lifetime, clock=clock)
         self.user_tokens = UserTokens(keys, lifetime=section.user_token_lifetime, clock=clock)
+        self.login_tokens = LoginTokens(keys, cache.users)
         self._settings = section
         self._clock = clock
         self._devices = cache.devices
@@ -257,6 +259,9 @@ class Identity(AbstractAsyncContextManager["Identity"]):
             if found is None:
                 raise Unauthenticated(REFUSAL)
             return principal_of(found[0], source="access token", narrowed_to=found[1].spec.scopes)
+        person = self._person(token)
+        if person is not None:
+            return principal_of(person, source="login token")
         claims = unverified_claims(token)
         issuer = None if claims is None else claims.get("iss")
         if issuer == ISSUERS[Purpose.USER_TOKENS]:
@@ -264,6 +269,10 @@ class Identity(AbstractAsyncContextManager["Identity"]):
         if issuer == ISSUERS[Purpose.DEVICE_TOKENS]:
             raise Unauthenticated(REFUSAL)
         return await self._foreign(token, claims)
+
+    def _person(self, token: str) -> User | None:
+        uid = self.login_tokens.user_uid(token)
+        return None if uid is None else self.directory.user_by_uid(uid)
 
     async def _own(self, token: str) -> Principal:
         claims = await self.user_tokens.read(token)

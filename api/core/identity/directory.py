@@ -60,6 +60,10 @@ class Directory:
         """Return the user of this name."""
         return _only(self._users.find(_BY_NAME, name))
 
+    def is_taken(self, name: str) -> bool:
+        """Return whether any user has this name, also one that cannot be found by it."""
+        return bool(self._users.find(_BY_NAME, name))
+
     def user_by_uid(self, uid: str) -> User | None:
         """Return the user with this uid."""
         user = self._users.by_uid(uid)
