@@ -10,6 +10,7 @@ from polyfleet.crds.schema import Rule
 from polyfleet.crds.types import (
     ATOMIC,
     IMMUTABLE,
+    SET,
     ApplicationField,
     Attributes,
     Count,
@@ -20,6 +21,7 @@ from polyfleet.crds.types import (
     PublicKey,
     ReportedAttributes,
     Serial,
+    Sha256,
     Text,
     ToldAttributes,
     Version,
@@ -50,6 +52,8 @@ class DeviceSpec(Part):
     """When it was made, in microseconds; absent: the object's creation."""
     public_keys: Annotated[list[PublicKey], Field(max_length=8), ATOMIC] | None = None
     """The RSA public keys (PEM) by which the device may sign in."""
+    endpoint_token_hashes: Annotated[list[Sha256], Field(max_length=8), SET] | None = None
+    """SHA-256 hashes of the tokens by which the device names itself in Kaa's device protocol."""
     enrolled: Enrolled | None = None
     """What the device said when it asked to be let in."""
     attributes: Attributes | None = None

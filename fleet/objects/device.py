@@ -18,6 +18,7 @@ class DeviceSpec(View, frozen=True, kw_only=True):
     device_id: str
     created_at: str = ""
     public_keys: tuple[str, ...] = ()
+    endpoint_token_hashes: tuple[str, ...] = ()
     enrolled: msgspec.Raw = msgspec.Raw(b"{}")
     attributes: msgspec.Raw = _NOTHING
     disabled: bool = False

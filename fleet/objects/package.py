@@ -37,7 +37,10 @@ class Offer(View, frozen=True, kw_only=True):
 
 
 class PackageSpec(View, frozen=True, kw_only=True):
-    """An immutable version of software. `specification` and `metadata` are JSON text."""
+    """An immutable version of software.
+
+    `specification` and `metadata` are JSON text; an empty `metadata` is an absent one.
+    """
 
     application: str
     version: str
@@ -45,7 +48,7 @@ class PackageSpec(View, frozen=True, kw_only=True):
     device_type: str | None = None
     requires: tuple[Requirement, ...] = ()
     specification: str | None = None
-    metadata: str = "{}"
+    metadata: str = ""
     artifact: Artifact | None = None
     upgradable_from: tuple[str, ...] | None = None
     offer: Offer | None = None

@@ -91,7 +91,7 @@ def misfit(node: Node, device_type: str | None) -> str:
 def _texts(metadata: str) -> dict[str, str]:
     try:
         document = msgspec.json.decode(metadata)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return {}
     if not isinstance(document, dict):
         return {}

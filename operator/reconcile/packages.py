@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from polyfleet.fleet.artifacts import is_missing
-from polyfleet.fleet.json_text import is_json, is_object
+from polyfleet.fleet.json_text import is_json
 from polyfleet.fleet.objects.package import Package
 from polyfleet.fleet.resolve.offers import SUSPENDED, TARGETED
 from polyfleet.fleet.versions import precedence
@@ -115,9 +115,8 @@ def _artifact(facts: PackageFacts) -> Wanted | None:
 
 def _texts(facts: PackageFacts) -> Wanted | None:
     spec = facts.package.spec
-    if not is_object(spec.metadata):
-        message = "spec.metadata is not the text of a JSON object"
-        return Wanted(READY, False, "InvalidMetadata", message)
+    if spec.metadata and not is_json(spec.metadata):
+        return Wanted(READY, False, "InvalidMetadata", "spec.metadata is not JSON text")
     if spec.specification is not None and not is_json(spec.specification):
         return Wanted(READY, False, "InvalidSpecification", "spec.specification is not JSON text")
     return None

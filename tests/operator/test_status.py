@@ -211,6 +211,11 @@ def test_a_package_whose_json_is_none_is_not_ready(
     fleet.condition("Package", unique, "Ready", "False", reason)
 
 
+def test_a_package_with_a_specification_needs_no_file(fleet: Any, unique: str) -> None:
+    fleet.create("Package", unique, specification='{"link": "ftp://x"}', metadata='"Ubuntu 17.10"')
+    fleet.condition("Package", unique, "Ready", "True", "Reconciled")
+
+
 def test_a_sweep_does_not_warn_of_packages_in_use(fleet: Any, unique: str) -> None:
     fleet.create("Application", unique)
     fleet.create("Package", unique, application=unique)
