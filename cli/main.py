@@ -3,6 +3,7 @@
 import typer
 
 from polyfleet.cli import admin, enroll
+from polyfleet.cli.endpoint_token import endpoint_token
 from polyfleet.cli.explain import explain
 
 application = typer.Typer(
@@ -13,6 +14,7 @@ application = typer.Typer(
     pretty_exceptions_show_locals=False,  # locals hold tokens and passwords
 )
 application.command()(explain)
+application.command()(endpoint_token)
 application.add_typer(admin.commands, name="admin")
 application.add_typer(enroll.commands, name="enroll")
 

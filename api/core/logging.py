@@ -5,6 +5,7 @@ strings are never logged: they hold credentials.
 """
 
 import logging
+import re
 import sys
 from contextvars import ContextVar
 from typing import Literal, TypeGuard
@@ -18,6 +19,8 @@ AUDIT = "polyfleet.audit"
 """The logger of who changed what."""
 
 _LIBRARIES = ("uvicorn", "uvicorn.error", "aiohttp", "kubernetes")
+# Kaa's devices carry their token in the path.
+_SECRET_PATHS = re.compile(r"^(/+(?:kp1|kpc))/.*", re.DOTALL)
 _TRACEBACKS = structlog.processors.ExceptionRenderer(
     structlog.tracebacks.ExceptionDictTransformer(show_locals=False)  # locals hold credentials
 )
@@ -60,7 +63,7 @@ def configure_logging(
         library = logging.getLogger(name)
         library.handlers.clear()
         library.propagate = True
-        library.addFilter(_without_query)
+        library.addFilter(_without_secrets)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -73,11 +76,13 @@ def configure_logging(
     )
 
 
-def _without_query(record: logging.LogRecord) -> bool:
-    """Cut the query off each path in a library's message; uvicorn names WebSockets in full."""
+def _without_secrets(record: logging.LogRecord) -> bool:
+    """Cut credentials off each path in a library's message; uvicorn names WebSockets in full."""
     if isinstance(record.args, tuple):
         record.args = tuple(
-            argument.partition("?")[0] if _is_path(argument) else argument
+            _SECRET_PATHS.sub(r"\1/…", argument.partition("?")[0])
+            if _is_path(argument)
+            else argument
             for argument in record.args
         )
     return True

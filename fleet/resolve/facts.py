@@ -50,7 +50,8 @@ def facts_of(
 
     `groups` are those it is in, the active one first (`fleet.membership.groups_of`). The version
     is the one that the device last reported, else the one among its attributes. Without `takes`,
-    a device with a public key asks as RDFM's devices do, and one without may take anything.
+    a device with a public key asks as RDFM's devices do; one without, or with an endpoint token
+    beside it, may take anything.
     """
     known = attributes.merged(device)
     texts = texts_of(known)
@@ -65,9 +66,9 @@ def facts_of(
         pin=device.spec.pin,
         hold=device.spec.hold,
         disabled=device.spec.disabled,
-        takes=takes or ("artifact" if device.spec.public_keys else "anything"),
         object_meta=device.metadata,
         update=device.status.update,
+        takes=takes or ("artifact" if _has_only_keys(device) else "anything"),
     )
 
 
@@ -100,3 +101,7 @@ def texts_of(known: Mapping[str, attributes.Attribute]) -> dict[str, str]:
         for name, attribute in known.items()
         if isinstance(value := attributes.text(attribute.value), str)
     }
+
+
+def _has_only_keys(device: Device) -> bool:
+    return bool(device.spec.public_keys) and not device.spec.endpoint_token_hashes

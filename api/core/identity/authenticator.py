@@ -16,6 +16,7 @@ from polyfleet.api.core.identity.clock import Clock, wall_clock
 from polyfleet.api.core.identity.credentials import Basic, Bearer, Credential, credential_of
 from polyfleet.api.core.identity.device_tokens import DeviceTokens
 from polyfleet.api.core.identity.directory import Accounts, Directory, covered, principal_of
+from polyfleet.api.core.identity.endpoint_tokens import EndpointTokens
 from polyfleet.api.core.identity.foreign import principal_of_foreigner
 from polyfleet.api.core.identity.introspection import Introspection
 from polyfleet.api.core.identity.limits import Limits
@@ -103,6 +104,7 @@ class Identity(AbstractAsyncContextManager["Identity"]):
             clock=clock,
         )
         self.device_tokens = DeviceTokens(keys, lifetime=section.device_token_lifetime, clock=clock)
+        self.endpoint_tokens = EndpointTokens(cache.devices, self._limits, clock=clock)
         self.user_tokens = UserTokens(keys, lifetime=section.user_token_lifetime, clock=clock)
         self.login_tokens = LoginTokens(keys, cache.users)
         self._settings = section

@@ -81,3 +81,22 @@ def test_the_token_in_a_websockets_address_is_not_logged(
     )
     [line] = lines(capsys)
     assert line["event"] == '127.0.0.1:5 - "WebSocket /api/v1/devices/ws" [accepted]'
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("/kp1/kettle-v1/cmx_ota/SECRET/config/json", "/kp1/…"),
+        ("/kpc/kp1/kettle/cmx_ota/SECRET?SECRET", "/kpc/…"),
+        ("//kp1/SECRET", "//kp1/…"),
+        ("/kp1", "/kp1"),
+        ("/kp10/seen", "/kp10/seen"),
+    ],
+)
+def test_the_token_in_a_kaa_devices_path_is_not_logged(
+    capsys: pytest.CaptureFixture[str], path: str, shown: str
+) -> None:
+    configure_logging("json", "info")
+    logging.getLogger("uvicorn.error").info('%s - "WebSocket %s" 403', "127.0.0.1:5", path)
+    [line] = lines(capsys)
+    assert line["event"] == f'127.0.0.1:5 - "WebSocket {shown}" 403'
