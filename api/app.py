@@ -27,6 +27,7 @@ PARTS = {
     "inventory": "polyfleet.api.dialects.inventory.app",
     "drogue": "polyfleet.api.dialects.drogue.app",
     "deis": "polyfleet.api.dialects.deis.app",
+    "otao": "polyfleet.api.dialects.otao.app",
 }
 """What answers requests; a dialect that is switched off is not even imported."""
 
@@ -34,6 +35,7 @@ DOCUMENTS = {
     "native": "/polyfleet/v1/openapi.json",
     "rdfm": "/api/v2/openapi.json",
     "deis": "/v1/openapi.json",
+    "otao": "/otao/openapi.json",
 }
 """Where the parts that have an OpenAPI document serve it."""
 

@@ -7,11 +7,11 @@ from starlette.responses import Response
 
 from polyfleet.api.core.artifacts.store import StoredArtifact
 from polyfleet.api.core.artifacts.upload import Upload, receive_upload
+from polyfleet.api.core.downloads import download_link
 from polyfleet.api.core.errors import Conflict, Forbidden, Invalid, UnsupportedMediaType
 from polyfleet.api.core.facade import Facade
 from polyfleet.api.dialects.rdfm import schemas
 from polyfleet.api.dialects.rdfm.access import Access
-from polyfleet.api.dialects.rdfm.links import download_link
 from polyfleet.api.dialects.rdfm.payloads import HEAD, UPLOADS, upload_right
 from polyfleet.api.dialects.rdfm.routes import Route, serial_of
 from polyfleet.api.dialects.rdfm.translate import package as translate

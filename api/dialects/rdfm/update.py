@@ -7,12 +7,12 @@ from starlette.responses import Response
 
 from polyfleet.api.core.access import flat_name
 from polyfleet.api.core.addresses import base_url
+from polyfleet.api.core.downloads import download_link
 from polyfleet.api.core.errors import NotFound, Unauthenticated
 from polyfleet.api.core.facade import Facade
 from polyfleet.api.core.requests import decode_json
 from polyfleet.api.dialects.rdfm import bodies, metadata, schemas
 from polyfleet.api.dialects.rdfm.auth import LARGEST_BODY
-from polyfleet.api.dialects.rdfm.links import download_link
 from polyfleet.api.dialects.rdfm.routes import DEVICE_TOKEN, Route
 from polyfleet.api.dialects.rdfm.translate.dates import birth, greenwich
 from polyfleet.api.dialects.rdfm.translate.wire import encode

@@ -1,0 +1,57 @@
+"""How Kaa tells errors: `{"message"}` to people, `{"statusCode", "reasonPhrase"}` to devices."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import orjson
+from starlette.responses import Response
+
+from polyfleet.api.core import errors
+
+JSON = "application/json"
+NOT_FOUND = "there is no such path"
+NOT_ALLOWED = "the method is not allowed for this path"
+INTERNAL = "internal error"
+
+Side = Literal["people", "device"]
+
+# The document knows neither 403 nor 409: what the caller may not know of is not there, and a
+# version that exists already is an invalid request.
+_STATUSES: Mapping[type[errors.PolyfleetError], int] = {
+    errors.NotFound: 404,
+    errors.Forbidden: 404,
+    errors.AlreadyExists: 400,
+    errors.Conflict: 503,
+    errors.Invalid: 400,
+    errors.Unauthenticated: 401,
+    errors.TooLarge: 413,
+    errors.UnsupportedMediaType: 415,
+    errors.InsufficientStorage: 507,
+    errors.RateLimited: 429,
+    errors.Unavailable: 503,
+}
+
+
+def render(side: Side, error: errors.PolyfleetError) -> Response:
+    """Return the answer that tells the error."""
+    headers = {}
+    if isinstance(error, errors.Unauthenticated) and side == "people":
+        headers["WWW-Authenticate"] = 'Bearer realm="polyfleet"'
+    if isinstance(error, errors.RateLimited | errors.Unavailable) and error.retry_after:
+        headers["Retry-After"] = str(max(1, round(error.retry_after)))
+    return answer(side, _STATUSES.get(type(error), 500), _text(error), headers)
+
+
+def answer(
+    side: Side, status: int, text: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return an error answer with that text."""
+    text = text.encode(errors="replace").decode()
+    told = {"message": text} if side == "people" else {"statusCode": status, "reasonPhrase": text}
+    return Response(orjson.dumps(told), status, headers, JSON)
+
+
+def _text(error: errors.PolyfleetError) -> str:
+    if isinstance(error, errors.Invalid) and error.field:
+        return f"{error.field}: {error.message}"
+    return error.message
