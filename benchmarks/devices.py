@@ -4,10 +4,10 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.keys import KeyPool
 from polyfleet.api.core.updates import OFFERED
 from polyfleet.fleet.names import application_label, object_name
 from polyfleet.fleet.objects.metadata import APPLICATION_LABEL, SERIAL_LABEL
+from polyfleet.simulator.keys import KeyPool
 
 APPLICATION = "default"
 DEVICE_TYPE = "gateway-imx8"

@@ -7,7 +7,6 @@ import httpx
 
 from benchmarks import messages
 from benchmarks.devices import DEVICE_TYPE, NEW_VERSION, OLD_VERSION, FleetDevice, Group
-from benchmarks.keys import KeyPool, primes_for
 from benchmarks.load import Outcome
 from benchmarks.processes import Usage
 from benchmarks.stand import NAMESPACE, Stand
@@ -18,6 +17,7 @@ from polyfleet.fleet.objects.kinds import DEVICES, GROUPS, PACKAGES, Kind, Objec
 from polyfleet.kube.client import Client
 from polyfleet.kube.configuration import load_connection
 from polyfleet.local.progress import StepProgress
+from polyfleet.simulator.keys import KeyPool, primes_for
 
 _JOINED = 1_772_366_400_000_000
 _ARTIFACT = b"firmware" * 1024

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.devices import FleetDevice
-from benchmarks.keys import KeyPool
+from polyfleet.simulator.keys import KeyPool
 
 _COLLECTION = "/apis/polyfleet.dev/v1alpha1/namespaces/{}/devices"
 

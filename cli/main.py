@@ -2,7 +2,7 @@
 
 import typer
 
-from polyfleet.cli import admin, enroll
+from polyfleet.cli import admin, enroll, simulate
 from polyfleet.cli.endpoint_token import endpoint_token
 from polyfleet.cli.explain import explain
 
@@ -15,6 +15,7 @@ application = typer.Typer(
 )
 application.command()(explain)
 application.command()(endpoint_token)
+application.command("simulate")(simulate.command)
 application.add_typer(admin.commands, name="admin")
 application.add_typer(enroll.commands, name="enroll")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("operator", "api", "crds", "fleet", "kube", "local", "cli")
+PACKAGES = ("operator", "api", "crds", "fleet", "kube", "local", "cli", "simulator")
 LARGEST_MODULE = 500
 
 
