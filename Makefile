@@ -6,7 +6,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-annotate --no-emit-index-url --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status test lint format crds docs routes lock bench
+.PHONY: help up down status test lint format crds docs routes matrix lock bench
 
 help:  ## show what there is
 	@awk -F ':.*## ' '/^[a-z.]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ docs: .venv/.installed  ## write docs/settings.md and the chart's schema of sett
 
 routes: .venv/.installed  ## write docs/routes.md from what the tests of the facade see
 	$(BIN)/pytest --write-routes tests/dialects tests/api
+
+matrix: .venv/.installed  ## write docs/matrix.md from the tables of tests/matrix
+	$(BIN)/python -m tests.matrix.page
 
 lock: .venv/.installed  ## pin the dependencies of pyproject.toml, with hashes
 	$(COMPILE) pyproject.toml --extra tracing --group test --group lint --group bootstrap -o requirements.lock

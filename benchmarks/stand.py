@@ -29,10 +29,16 @@ from polyfleet.local.progress import StepProgress
 
 NAMESPACE = "polyfleet"
 FACADE, OPERATOR = "facade", "operator"
+SECOND_FACADE = "second facade"
 HOST = "127.0.0.1"
 CONNECTIONS = 32
 
 _ROOT = Path(__file__).resolve().parents[1]
+_MODULES = {
+    FACADE: "polyfleet.api",
+    SECOND_FACADE: "polyfleet.api",
+    OPERATOR: "polyfleet.operator",
+}
 _READY_SECONDS = 600
 _POLL_SECONDS = 0.01
 
@@ -82,7 +88,11 @@ class Stand(AbstractContextManager["Stand"]):
     @property
     def facade_url(self) -> str:
         """Where the facade answers."""
-        return f"http://{HOST}:{self.facade_port}"
+        return self.url(FACADE)
+
+    def url(self, name: str) -> str:
+        """Return where a facade answers."""
+        return f"http://{HOST}:{self._ports[name]}"
 
     def start_service(self, name: str) -> float:
         """Start facade or operator anew; return after how many seconds it was ready."""
@@ -90,7 +100,7 @@ class Stand(AbstractContextManager["Stand"]):
         port = self._ports.setdefault(name, free_port())
         started = time.monotonic()
         record = spawn(
-            [sys.executable, "-m", {FACADE: "polyfleet.api", OPERATOR: "polyfleet.operator"}[name]],
+            [sys.executable, "-m", _MODULES[name]],
             log=self._log(name),
             directory=self._directory,
             environment=self._environment(name, port),
@@ -179,10 +189,11 @@ class Stand(AbstractContextManager["Stand"]):
         return token
 
     def _environment(self, name: str, port: int) -> Mapping[str, str]:
-        kubeconfig = {
-            FACADE: self._installed.facade_kubeconfig,
-            OPERATOR: self._installed.operator_kubeconfig,
-        }[name]
+        kubeconfig = (
+            self._installed.operator_kubeconfig
+            if name == OPERATOR
+            else self._installed.facade_kubeconfig
+        )
         inherited = {
             key: value for key, value in os.environ.items() if not key.startswith("POLYFLEET_")
         }

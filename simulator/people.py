@@ -21,7 +21,7 @@ COMMAND = "/api/command/v1alpha1/apps/{app}/devices/{device}"
 
 _OK, _CREATED, _CONFLICT = 200, 201, 409
 _AT_ONCE = 8
-_BULK = 1_000
+_BULK = 50
 
 Item = TypeVar("Item")
 
@@ -104,22 +104,6 @@ class People:
 
         Who was commanded less than `patience` seconds ago is left in peace.
         """
-
-        async def order(machine: Machine) -> None:
-            self._orders += 1
-            number, now = self._orders, time.perf_counter()
-            self.posted[number] = self._ordered_at[machine.identifier] = now
-            place = {
-                "app": quote(application, safe=""),
-                "device": quote(machine.identifier, safe=""),
-            }
-            await self._call(
-                "POST",
-                f"{COMMAND.format(**place)}?{urlencode({'command': UPDATE})}",
-                route=COMMAND,
-                document={"version": version, "order": number},
-            )
-
         now = time.perf_counter()
         behind = [
             machine
@@ -127,7 +111,20 @@ class People:
             if machine.acknowledged != version
             and now - self._ordered_at.get(machine.identifier, now - patience) >= patience
         ]
-        await _all(behind, order)
+        await _all(behind, lambda machine: self.order(application, machine, version))
+
+    async def order(self, application: str, machine: Machine, version: str) -> None:
+        """Command a device to install a version, whatever it runs. Raises Unreachable."""
+        self._orders += 1
+        number, now = self._orders, time.perf_counter()
+        self.posted[number] = self._ordered_at[machine.identifier] = now
+        place = {"app": quote(application, safe=""), "device": quote(machine.identifier, safe="")}
+        await self._call(
+            "POST",
+            f"{COMMAND.format(**place)}?{urlencode({'command': UPDATE})}",
+            route=COMMAND,
+            document={"version": version, "order": number},
+        )
 
     async def _call(self, method: str, path: str, *, route: str, document: Any = None) -> Answer:
         return await self._wire.send(

@@ -16,7 +16,7 @@ INBOX = "/api/command/v1alpha1/inbox/apps/{app}/devices/{device}"
 OUTBOX = "/api/command/v1alpha1/outbox/apps/{app}/devices/{device}"
 UPDATE = "update"
 
-_OK, _FAILED = 200, 500
+_OK, _NOTHING, _FAILED = 200, 404, 500
 
 
 class DrogueSpeaker(Speaker):
@@ -65,6 +65,13 @@ class DrogueSpeaker(Speaker):
             return offer
         await self._answer(offer, _OK, told)
         return None
+
+    async def is_known(self) -> bool:
+        """Say whether the server knows the device and its password."""
+        answer = await self._send(
+            "GET", INBOX.format(**self._place), route=INBOX, headers=self._credential
+        )
+        return answer.status in (_OK, _NOTHING)
 
     async def report(self, offer: Offer, *, installed: bool) -> None:
         """Answer the command."""

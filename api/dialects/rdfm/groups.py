@@ -168,7 +168,7 @@ class GroupRoutes:
         wanted = translate.wire_name(metadata)
         for _ in range(_ATTEMPTS):
             serial = await self._facade.serials.next(GROUPS)
-            for wire_name in filter(None, (wanted, f"group-{serial}")):
+            for wire_name in filter(None, (wanted, translate.nameless(serial))):
                 spec = {
                     "application": self._application,
                     "name": wire_name,
