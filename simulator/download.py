@@ -31,8 +31,15 @@ class Download:
 
     @property
     def first_line(self) -> str:
-        """What the file begins with: by the custom of our examples, the version that it holds."""
-        return self._head.partition(b"\n")[0].decode(errors="replace").strip()
+        """What the file begins with: by the custom of our examples, the version that it holds.
+
+        Empty if that is no text.
+        """
+        try:
+            line = self._head.partition(b"\n")[0].decode().strip()
+        except UnicodeDecodeError:
+            return ""
+        return line if line.isprintable() else ""
 
     async def go_on(
         self, wire: Wire, *, until: float = 1.0, most: int | None = None, lag: float = 0.0

@@ -1,7 +1,6 @@
 """The life of one simulated device, round by round, by its script."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 from polyfleet.simulator.dialects.speaker import Offer, Speaker
 from polyfleet.simulator.download import Download, DownloadRefused
@@ -10,8 +9,6 @@ from polyfleet.simulator.machine import Machine
 from polyfleet.simulator.script import Death
 from polyfleet.simulator.tally import Tally
 from polyfleet.simulator.wire import ForeignLink, Unreachable
-
-VersionOf = Callable[[Offer], Awaitable[str | None]]
 
 
 class Life:

@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from base64 import b64encode
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
@@ -16,10 +16,12 @@ from polyfleet.simulator.wire import Answer, Unreachable, Wire
 
 PENDING, REGISTER = "/api/v1/auth/pending", "/api/v1/auth/register"
 MEMBERS = "/api/management/v1/inventory/groups/{group}/devices"
+PACKAGES = "/api/v1/packages"
 APPS = "/api/registry/v1alpha1/apps"
+DEVICES = f"{APPS}/{{app}}/devices"
 COMMAND = "/api/command/v1alpha1/apps/{app}/devices/{device}"
 
-_OK, _CREATED, _CONFLICT = 200, 201, 409
+_OK, _CREATED, _CONFLICT, _TOO_MANY, _FAULTS = 200, 201, 409, 429, 500
 _AT_ONCE = 8
 _BULK = 50
 
@@ -41,14 +43,21 @@ class People:
         """When each order was sent, by its number."""
         self._orders = 0
         self._grouped: set[str] = set()
+        self._registered: set[str] = set()
+        self._versions: dict[str, str] = {}
         self._ordered_at: dict[str, float] = {}
 
     async def let_in(self, keys: dict[str, str]) -> None:
-        """Accept every device that waits and whose id and public key are among these."""
+        """Accept every device that waits and whose id and public key are among these.
+
+        Raises Refused, and Unreachable.
+        """
         answer = await self._call("GET", PENDING, route=PENDING)
+        if not _done(PENDING, answer, _OK):
+            return
         waiting = answer.json()
-        if answer.status != _OK or not isinstance(waiting, list):
-            raise Refused(f"GET {PENDING} answered {answer.status}; a manager's token is needed")
+        if not isinstance(waiting, list):
+            raise Refused(f"{PENDING} answered with no list")
 
         async def accept(item: dict[str, Any]) -> None:
             body = {"mac_address": item["mac_address"], "public_key": item["public_key"]}
@@ -73,17 +82,21 @@ class People:
             return
         path = MEMBERS.format(group=quote(name, safe=""))
         answer = await self._call("PATCH", path, route=MEMBERS, document=joining)
-        if answer.status != _OK:
-            raise Refused(f"PATCH {path} answered {answer.status}: {answer.body[:200]!r}")
-        self._grouped.update(joining)
+        if _done(path, answer, _OK):
+            self._grouped.update(joining)
 
-    async def register(self, application: str, machines: Sequence[Machine], password: str) -> None:
-        """Make the application and its devices where they are not there yet. Raises Refused."""
+    async def register(self, application: str, machines: Iterable[Machine], password: str) -> None:
+        """Make the application and its devices that are not there yet. Raises Refused.
+
+        What does not succeed at once is left to the next call.
+        """
+        missing = [machine for machine in machines if machine.identifier not in self._registered]
+        if not missing:
+            return
         body = {"metadata": {"name": application}}
         answer = await self._call("POST", APPS, route=APPS, document=body)
-        if answer.status not in (_CREATED, _CONFLICT):
-            raise Refused(f"POST {APPS} answered {answer.status}: {answer.body[:200]!r}")
-        route = f"{APPS}/{{app}}/devices"
+        if not _done(APPS, answer, _CREATED, _CONFLICT):
+            return
         path = f"{APPS}/{quote(application, safe='')}/devices"
 
         async def make(machine: Machine) -> None:
@@ -91,11 +104,22 @@ class People:
                 "metadata": {"application": application, "name": machine.identifier},
                 "spec": {"credentials": {"credentials": [{"pass": password}]}},
             }
-            answer = await self._call("POST", path, route=route, document=document)
-            if answer.status not in (_CREATED, _CONFLICT):
-                raise Refused(f"POST {path} answered {answer.status}: {answer.body[:200]!r}")
+            answer = await self._call("POST", path, route=DEVICES, document=document)
+            if _done(path, answer, _CREATED, _CONFLICT):
+                self._registered.add(machine.identifier)
 
-        await _all(machines, make)
+        await _all(missing, make)
+
+    async def version_of(self, package: str) -> str | None:
+        """Return the version of a package, by RDFM's number; None if it cannot be told now."""
+        if package not in self._versions:
+            path = f"{PACKAGES}/{quote(package, safe='')}"
+            answer = await self._call("GET", path, route=f"{PACKAGES}/<id>")
+            found = answer.json()
+            if answer.status != _OK or not isinstance(found, dict):
+                return None
+            self._versions[package] = str(found["metadata"]["rdfm.software.version"])
+        return self._versions[package]
 
     async def order_updates(
         self, application: str, machines: Iterable[Machine], version: str, *, patience: float
@@ -134,6 +158,16 @@ class People:
             headers={**JSON, **self._credential},
             body=None if document is None else json.dumps(document).encode(),
         )
+
+
+def _done(what: str, answer: Answer, *good: int) -> bool:
+    """Say whether it succeeded; False if it may when it is tried again. Raises Refused."""
+    status = answer.status
+    if status in good:
+        return True
+    if status in (_CONFLICT, _TOO_MANY) or status >= _FAULTS:
+        return False
+    raise Refused(f"{what} answered {status}: {answer.body[:200].decode(errors='replace')}")
 
 
 async def _all(items: Iterable[Item], work: Callable[[Item], Awaitable[None]]) -> None:

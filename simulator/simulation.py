@@ -151,12 +151,9 @@ class Simulation:
         plan = self.plan
         keys = {s.machine.identifier: s.public_key for s in speakers if isinstance(s, RdfmSpeaker)}
         commanded = [s.machine for s in speakers if isinstance(s, DrogueSpeaker)]
-        registered = not commanded
         while not self.over.is_set():
             try:
-                if not registered:
-                    await people.register(plan.application, commanded, plan.password)
-                    registered = True
+                await people.register(plan.application, commanded, plan.password)
                 if keys:
                     await people.let_in(keys)
                 if plan.group is not None:
@@ -169,7 +166,7 @@ class Simulation:
                         patience=_PATIENCE * plan.interval,
                     )
             except Unreachable:
-                pass  # counted; they try again
+                pass  # counted; they try again with the next round
             except Refused as error:
                 self._refused = error
                 self.over.set()
@@ -184,7 +181,8 @@ class Simulation:
                 machine, wire, plan.interval, plan.application, plan.password, people.posted
             )
         kind = {"rdfm": RdfmSpeaker, "inventory": InventorySpeaker}[machine.dialect]
-        return kind(machine, wire, plan.interval, self._keys)
+        versions = None if people is None else people.version_of
+        return kind(machine, wire, plan.interval, self._keys, versions)
 
 
 def machines_of(plan: Plan) -> list[Machine]:

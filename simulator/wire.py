@@ -123,15 +123,20 @@ class Wire:
             await self._paced()
             started = time.perf_counter()
             timeout = aiohttp.ClientTimeout(total=None, sock_connect=_SECONDS, sock_read=_SECONDS)
+            status = 0
             try:
                 async with self._session.get(
                     link, headers=headers, timeout=timeout, allow_redirects=False
                 ) as response:
+                    status = response.status
                     yield response
-                    self.tally.answered(route, response.status, time.perf_counter() - started)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                status = 0
                 self.tally.lost(route)
                 raise Unreachable(route) from error
+            finally:
+                if status:
+                    self.tally.answered(route, status, time.perf_counter() - started)
 
     async def socket(
         self, path: str, headers: Mapping[str, str]

@@ -3,11 +3,13 @@
 import asyncio
 import base64
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import aiohttp
 
 from polyfleet.simulator.dialects.speaker import JSON, Offer, Speaker, encoded
+from polyfleet.simulator.download import Download
 from polyfleet.simulator.keys import KeyPool
 from polyfleet.simulator.machine import Machine, Told
 from polyfleet.simulator.wire import Unreachable, Wire
@@ -18,11 +20,23 @@ _OK = 200
 _MARGIN = 5.0
 
 
+VersionOf = Callable[[str], Awaitable[str | None]]
+"""Tells the version of a package by its number, None if it does not know."""
+
+
 class RdfmSpeaker(Speaker):
     """Tells its version with every token and every question; holds a WebSocket if it is to."""
 
-    def __init__(self, machine: Machine, wire: Wire, interval: float, keys: KeyPool) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        wire: Wire,
+        interval: float,
+        keys: KeyPool,
+        versions: VersionOf | None,
+    ) -> None:
         super().__init__(machine, wire, interval)
+        self._versions = versions
         self.public_key = keys.public_pem(machine.number)
         self._keys = keys
         self._token = ""
@@ -77,6 +91,16 @@ class RdfmSpeaker(Speaker):
         if answer.status != _OK or not isinstance(found, dict):
             return None
         return Offer(str(found["id"]), None, str(found["uri"]), str(found["sha256"]))
+
+    async def version_of(self, offer: Offer) -> str | None:
+        """Ask the people who know, as RDFM's offers name no version; else look into the file."""
+        if self._versions is not None and (known := await self._versions(offer.name)) is not None:
+            return known
+        if offer.link is None:
+            return None
+        download = Download(offer.link)
+        await download.go_on(self._wire, most=256)
+        return download.first_line or None
 
     async def report(self, offer: Offer, *, installed: bool) -> None:
         """Tell over the WebSocket how it went; the next token tells it in any case."""

@@ -47,12 +47,8 @@ class Speaker(ABC):
         """Ask for an update; None if there is none."""
 
     async def version_of(self, offer: Offer) -> str | None:
-        """Return the version that an offer brings, from its file if it does not say; or None."""
-        if offer.version is not None or offer.link is None:
-            return offer.version
-        download = Download(offer.link)
-        await download.go_on(self._wire, most=256)
-        return download.first_line or None
+        """Return the version that an offer brings; None if nothing tells."""
+        return offer.version
 
     async def fetch(self, download: Download, *, until: float) -> bool:
         """Go on with a download up to a share of it; say whether it is whole.

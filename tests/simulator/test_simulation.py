@@ -2,15 +2,18 @@
 
 import asyncio
 import json
+import os
 import secrets
+import subprocess
+import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from polyfleet.cli.main import application
 from polyfleet.simulator.faults import Fault
 from polyfleet.simulator.keys import KeyPool
 from polyfleet.simulator.people import Refused
@@ -24,6 +27,7 @@ OLD, NEW = "v1.0.0", "v2.0.0"
 DURATION = 800.0
 """How long a slow machine may take; nothing is waited for once the fleet has converged."""
 pytestmark = pytest.mark.timeout(1000)
+Run = Callable[..., CompletedProcess[str]]
 FAULTS = {
     Fault.OFFLINE: 0.05,
     Fault.SLOW: 0.05,
@@ -186,44 +190,51 @@ class TestCommand:
     """`polyfleet simulate`, the command itself."""
 
     @pytest.fixture
-    def environment(self, stage: Stage, tmp_path: Path) -> dict[str, str]:
-        return {
-            "POLYFLEET_URL": stage.server.url,
-            "POLYFLEET_ADMIN_TOKEN": stage.token,
-            "XDG_CACHE_HOME": str(tmp_path),
-        }
+    def run(self, stage: Stage, tmp_path: Path) -> Run:
+        """Provide the command as a process, with the facade's address and a token."""
 
-    def test_it_prints_what_came_of_it(self, environment: dict[str, str], stage: Stage) -> None:
-        group = f"fleet-{secrets.token_hex(4)}"
+        def run(*arguments: str, url: str = stage.server.url) -> CompletedProcess[str]:
+            environment = {
+                **os.environ,
+                "POLYFLEET_URL": url,
+                "POLYFLEET_ADMIN_TOKEN": stage.token,
+                "XDG_CACHE_HOME": str(tmp_path),
+            }
+            command = [sys.executable, "-m", "polyfleet.cli.main", "simulate", *arguments]
+            return subprocess.run(
+                command, env=environment, capture_output=True, text=True, check=False, timeout=900
+            )
+
+        return run
+
+    def test_it_prints_what_came_of_it(self, run: Run, stage: Stage) -> None:
+        group, seed = f"fleet-{secrets.token_hex(4)}", str(secrets.randbelow(10**9))
         release(stage, group)
-        seed = str(secrets.randbelow(10**9))
-        arguments = ["simulate", "--devices", "6", "--until-version", NEW, "--group", group]
-        options = ["--seed", seed, "--interval", "0.2", "--faults", "dying=1"]
-        done = CliRunner().invoke(application, [*arguments, *options], env=environment)
-        assert done.exit_code == 0, done.output
+        done = run(
+            *("--devices", "6", "--seed", seed, "--until-version", NEW, "--group", group),
+            *("--interval", "0.2", "--faults", "dying=1", "--duration", "800"),
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
         assert f"converged: 6 devices run {NEW}" in done.stdout
         assert "dying" in done.stdout
 
-    def test_it_ends_with_4_if_the_fleet_does_not_come_to_the_version(
-        self, environment: dict[str, str]
-    ) -> None:
+    def test_it_ends_with_4_if_the_fleet_does_not_come_to_the_version(self, run: Run) -> None:
         seed = str(secrets.randbelow(10**9))
-        arguments = ["simulate", "--devices", "3", "--until-version", "v9", "--json"]
-        options = ["--seed", seed, "--duration", "1", "--interval", "0.2"]
-        done = CliRunner().invoke(application, [*arguments, *options], env=environment)
-        assert done.exit_code == 4, done.output
+        done = run(
+            *("--devices", "3", "--seed", seed, "--until-version", "v9", "--json"),
+            *("--duration", "1", "--interval", "0.2"),
+        )
+        assert done.returncode == 4, done.stdout + done.stderr
         told = json.loads(done.stdout)
         assert told["converged"] is False
         assert len(told["behind"]) == told["devices"] == 3
-        assert set(told["requests"]["/api/v1/auth/device"]["statuses"]) <= {"200", "401"}
 
-    def test_another_machine_must_be_named(self, environment: dict[str, str]) -> None:
-        elsewhere = environment | {"POLYFLEET_URL": "http://192.0.2.1:8080"}
-        done = CliRunner().invoke(application, ["simulate"], env=elsewhere)
-        assert done.exit_code == 1
+    def test_another_machine_must_be_named(self, run: Run) -> None:
+        done = run(url="http://192.0.2.1:8080")
+        assert done.returncode == 1
         assert "name it by --url" in done.stderr
 
-    def test_faults_that_are_none_are_refused(self, environment: dict[str, str]) -> None:
-        done = CliRunner().invoke(application, ["simulate", "--faults", "x=1"], env=environment)
-        assert done.exit_code == 1
+    def test_faults_that_are_none_are_refused(self, run: Run) -> None:
+        done = run("--faults", "x=1")
+        assert done.returncode == 1
         assert "'x' is no fault" in done.stderr
