@@ -41,9 +41,20 @@ def _pin(world: World, name: str) -> Facts:
     return {"offer": name}
 
 
+def _offer(world: World, name: str) -> Facts:
+    # Of a type of its own: what is offered to all must not reach the devices of other rows.
+    world.enrolled(name, **{packages.TYPE: name, packages.VERSION: "1.0.0"})
+    version = f"2.0.0-{name}"
+    own = {"deviceType": name, "offer": {"strategy": "general"}}
+    world.apply("Package", name, packages.package(version, secrets.token_hex(32)) | own)
+    return {"offer": version}
+
+
 ASSIGN = Making("rdfm", "a group's package and policy", OFFER, _assign_by_rdfm)
 APPLY = Making("kubectl", "`apply` of a package and a group", OFFER, _assign_by_kubectl)
 PIN = Making("kubectl", "`patch device`: `spec.pin`", OFFER, _pin)
+
+GENERAL = Making("kubectl", "`apply` of a package: `spec.offer`", OFFER, _offer)
 
 
 def _check(world: World, name: str) -> Facts | None:
@@ -74,6 +85,10 @@ def _hold_group(world: World, name: str) -> None:
     world.patch("DeviceGroup", world.cluster_name("DeviceGroup", name=name), {"hold": True})
 
 
+def _suspend(world: World, name: str) -> None:
+    world.patch("Package", name, {"offer": {"strategy": "suspended"}})
+
+
 def _install(world: World, name: str) -> None:
     device = world.devices[name]
     device.metadata["rdfm.software.version"] = name
@@ -83,7 +98,7 @@ def _install(world: World, name: str) -> None:
 MATTER = Matter(
     "offer",
     "What a device is offered",
-    (ASSIGN, APPLY, PIN),
+    (ASSIGN, APPLY, PIN, GENERAL),
     (
         Look("rdfm", "`POST /api/v1/update/check`", OFFER, _check),
         Look("native", "`GET …/devices/{id}/decision`", OFFER, _decision),
@@ -93,6 +108,7 @@ MATTER = Matter(
         Removal("rdfm", "a group's policy `no_update,`", APPLY, _forbid_by_rdfm),
         Removal("rdfm", "the device tells that it runs it", APPLY, _install),
         Removal("kubectl", "`patch device`: `spec.hold`", ASSIGN, _hold),
+        Removal("kubectl", "`patch package`: `spec.offer`", GENERAL, _suspend),
         Removal("kubectl", "`patch group`: `spec.hold`", ASSIGN, _hold_group),
     ),
 )
