@@ -1,12 +1,8 @@
 """`polyfleet explain`: why a device gets what it gets, as a tree."""
 
 import json
-import os
-import sys
-import urllib.error
-import urllib.request
 from enum import StrEnum
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
 import typer
@@ -14,8 +10,8 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
-TIMEOUT = 30
-UNREACHABLE = 3
+from polyfleet.cli.facade import DEFAULT_URL, Url, get
+
 _UNLIMITED = 100_000
 
 _MARKS = {
@@ -57,9 +53,11 @@ def explain(
         bool | None, typer.Option("--hold/--no-hold", help="Ask as if it were on hold, or not.")
     ] = None,
     output: Annotated[Output, typer.Option(help="How to write the answer.")] = Output.TEXT,
-    url: Annotated[
-        str, typer.Option(envvar="POLYFLEET_URL", help="Address of the facade.")
-    ] = "http://127.0.0.1:8080",
+    takes: Annotated[
+        str | None,
+        typer.Option(help="What can be handed to it: artifact, specification or anything."),
+    ] = None,
+    url: Url = DEFAULT_URL,
 ) -> None:
     """Say which package a device gets now, and why.
 
@@ -74,10 +72,11 @@ def explain(
             *(("group", name) for name in group or ()),
             *([("pin", pin)] if pin is not None else []),
             *([("hold", str(hold).lower())] if hold is not None else []),
+            *([("takes", takes)] if takes is not None else []),
         ]
     )
     path = f"/polyfleet/v1/{home}devices/{quote(device, safe='')}/decision?{query}"
-    answer = _get(url.rstrip("/") + path, os.environ.get("POLYFLEET_ADMIN_TOKEN", ""))
+    answer = get(url, path)
     if output is Output.JSON:
         typer.echo(json.dumps(answer, indent=2))
     else:
@@ -133,30 +132,3 @@ def _stale(decision: dict[str, Any]) -> Text:
         f"offers; as of what it knew last: {once}",
         style="bold red",
     )
-
-
-def _get(url: str, token: str) -> dict[str, Any]:
-    if not url.startswith(("http://", "https://")):
-        _fail("the address must begin with http:// or https://", 2)
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    request = urllib.request.Request(url, headers=headers)  # noqa: S310 - checked above
-    try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT) as response:  # noqa: S310
-            answer: dict[str, Any] = json.load(response)
-            return answer
-    except urllib.error.HTTPError as error:
-        _fail(_message(error), 1)
-    except OSError as error:
-        _fail(f"{url.partition('/polyfleet/')[0]} does not answer: {error}", UNREACHABLE)
-
-
-def _message(error: urllib.error.HTTPError) -> str:
-    try:
-        return str(json.load(error)["error"]["message"])
-    except (ValueError, KeyError, TypeError):
-        return f"the facade answered {error.code}"
-
-
-def _fail(message: str, status: int) -> NoReturn:
-    print(message, file=sys.stderr)  # noqa: T201 - a command line's own output
-    raise typer.Exit(status)

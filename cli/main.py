@@ -2,7 +2,7 @@
 
 import typer
 
-from polyfleet.cli import admin, enroll, simulate
+from polyfleet.cli import admin, enroll, rollout, simulate
 from polyfleet.cli.endpoint_token import endpoint_token
 from polyfleet.cli.explain import explain
 
@@ -18,6 +18,7 @@ application.command()(endpoint_token)
 application.command("simulate")(simulate.command)
 application.add_typer(admin.commands, name="admin")
 application.add_typer(enroll.commands, name="enroll")
+application.add_typer(rollout.commands, name="rollout")
 
 if __name__ == "__main__":
     application()

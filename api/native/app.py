@@ -8,13 +8,15 @@ from starlette.types import ASGIApp
 from polyfleet.api.core.facade import Facade
 from polyfleet.api.native import errors
 from polyfleet.api.native.decisions import explain, find_by_flat_id, find_in_application
-from polyfleet.api.native.schemas import ErrorBody, Explanation, WhatIf, Whoami
+from polyfleet.api.native.rollouts import plan_of
+from polyfleet.api.native.schemas import ErrorBody, Explanation, RolloutPlan, WhatIf, Whoami
 from polyfleet.fleet.rights import Principal
 
 PREFIXES = ("/polyfleet/v1",)
 
 _ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": ErrorBody} for status in (401, 429)}
 _DECISION_ERRORS = _ERRORS | {status: {"model": ErrorBody} for status in (400, 404)}
+_PLAN_ERRORS = _DECISION_ERRORS | {409: {"model": ErrorBody}}
 _NEVER_ANSWERED = "422"
 """What the framework promises for parameters at fault; here that is 400."""
 _ID = Path(max_length=1100, description="The device's id, or the uid of its Device object.")
@@ -71,6 +73,14 @@ def create_dialect(facade: Facade) -> ASGIApp:
         """Say what a device of an application gets now, and why."""
         device = find_in_application(facade, principal, application_name, device_id)
         return explain(facade, device, what_if)
+
+    @application.get("/polyfleet/v1/rollouts/{name}/plan", responses=_PLAN_ERRORS)
+    async def plan(
+        principal: Annotated[Principal, caller],
+        name: Annotated[str, Path(max_length=253, description="The Rollout object's name.")],
+    ) -> RolloutPlan:
+        """Say what a rollout has done, and whom its next step would come to."""
+        return await plan_of(facade, principal, name)
 
     _correct_description(application)
     return application

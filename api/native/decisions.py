@@ -61,7 +61,7 @@ def explain(facade: Facade, device: Device, what_if: WhatIf) -> Explanation:
         group = _group(catalogue, device, name)
         groups[group.metadata.name] = group
     _check_pin(catalogue, device, what_if.pin)
-    facts = facts_of(device, tuple(sorted(groups.values(), key=group_order)))
+    facts = facts_of(device, tuple(sorted(groups.values(), key=group_order)), what_if.takes)
     facts = _changed(facts, what_if)
     trace = Trace()
     decision = resolve(facts, catalogue, facade.clock(), trace)

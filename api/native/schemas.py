@@ -100,6 +100,11 @@ class WhatIf(BaseModel):
         description="Ask as if it were pinned to the Package of this object name; empty: to none.",
     )
     hold: bool | None = Field(default=None, description="Ask as if it were on hold, or not.")
+    takes: Literal["artifact", "specification", "anything"] | None = Field(
+        default=None,
+        description="What whoever asks can hand to the device: RDFM artifacts, Kaa specifications."
+        " By default artifacts for a device with a public key, anything for others.",
+    )
 
 
 class Explanation(_Body):
@@ -113,3 +118,46 @@ class Explanation(_Body):
     )
     decision: DecisionBody
     trace: list[TraceStep]
+
+
+class PlannedStep(_Body):
+    """A step of a rollout: as it was opened, or as it would be if it opened now."""
+
+    number: int
+    open: bool
+    population: int = Field(description="How many targets it selects.")
+    reaches: int = Field(description="How many of them are within its limit.")
+    frontier: float = Field(description="The position up to which devices get the package.")
+
+
+class RolloutCountsBody(_Body):
+    """How far the devices are."""
+
+    total: int
+    reached: int
+    offered: int
+    updated: int
+    failed: int
+
+
+class UpcomingDevice(_Body):
+    """A device that the next step would come to."""
+
+    id: str
+    name: str = Field(description="Name of the Device object.")
+    position: float
+
+
+class RolloutPlan(_Body):
+    """What a rollout has done and would do next; nothing is written."""
+
+    name: str
+    package: str
+    version: str
+    digest: str = Field(description="What the plan is known by.")
+    state: Literal["Open", "Paused", "Aborted", "Unplanned"]
+    waits: str = Field(description="What the next step waits for; empty if for nothing.")
+    counts: RolloutCountsBody
+    steps: list[PlannedStep]
+    next_count: int = Field(description="How many devices the next step would add.")
+    next_devices: list[UpcomingDevice] = Field(description="The first twenty of them, in order.")

@@ -9,6 +9,7 @@ ROUTES = [
     "/polyfleet/v1/whoami",
     "/polyfleet/v1/devices/lamp/decision",
     "/polyfleet/v1/applications/default/devices/lamp/decision",
+    "/polyfleet/v1/rollouts/default.ring/plan",
 ]
 
 
@@ -45,4 +46,6 @@ def test_the_description_promises_only_what_is_answered(admin: httpx.Client) -> 
         for path, operations in document["paths"].items()
     }
     assert promised.pop("/polyfleet/v1/whoami") == ["200", "401", "429"]
+    plan = promised.pop("/polyfleet/v1/rollouts/{name}/plan")
+    assert plan == ["200", "400", "401", "404", "409", "429"]
     assert list(promised.values()) == [["200", "400", "401", "404", "429"]] * 2
