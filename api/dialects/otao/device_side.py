@@ -52,11 +52,10 @@ class _Applied(msgspec.Struct, rename="camel"):
 
 
 class _Target(NamedTuple):
-    """What a device is to run; `offered` if it does not yet, by that Rollout if by one."""
+    """What a device is to run, and the Rollout that brings it, if one does."""
 
     version: str
     package: Package | None
-    offered: bool
     rollout: str | None = None
 
 
@@ -81,10 +80,7 @@ class DeviceRoutes:
             device = await self._facade.reports.merge(
                 device, SOURCE, (), version=told, excess="keep"
             )
-        target = self._target(device, told)
-        if question.config_id == target.version:
-            return Response(_UNCHANGED, media_type=JSON)
-        return Response(await self._pair(request, device, target), media_type=JSON)
+        return Response(await self._answer(request, device, question.config_id), media_type=JSON)
 
     async def applied(self, request: Request) -> Response:
         """Take the report that a version was installed, or could not be."""
@@ -124,41 +120,48 @@ class DeviceRoutes:
         # Where an application has that very name, it is the one that is meant.
         return is_version and present(self._facade, name) is None
 
-    def _target(self, device: Device, told: str) -> _Target:
-        facade = self._facade
-        catalogue = facade.catalogue()
-        facts = facts_of(device, catalogue.groups_of(device), "anything")
-        if told:
-            facts = msgspec.structs.replace(facts, version=told)
-        if facade.offers_allowed():
-            decision = resolve(facts, catalogue, facade.clock())
-            facade.decisions.count(SOURCE, decision.reason)
-            if decision.package is not None:
-                package = decision.package
-                return _Target(
-                    package.spec.version, package, offered=True, rollout=decision.rollout
-                )
-        else:
-            facade.decisions.count(SOURCE, "Stale")
-        return self._present(device, facts.version)
-
-    def _present(self, device: Device, version: str | None) -> _Target:
-        """Return what the device runs, as its target: there is nothing newer for it."""
-        if version is None:
-            return _Target("", None, offered=False)
-        package = self._software.find(device.spec.application, version)
-        return _Target(version, package, offered=False)
-
-    async def _pair(self, request: Request, device: Device, target: _Target) -> bytes:
-        config: Any = None
-        if target.package is not None:
-            config = await self._software.specification(request, target.package)
-        if config is None and (target.package is None or target.offered):
-            return orjson.dumps({"configId": "", "config": None})
-        if target.offered and target.package is not None:
+    async def _answer(self, request: Request, device: Device, told: str | None) -> bytes:
+        target = self._offer(device, told or None)
+        config = await self._config(request, target) if target is not None else None
+        if target is not None and config is not None and target.package is not None:
             name = target.package.metadata.name
             self._facade.reports.offered(device, name, target.rollout)
+        else:  # there is nothing for it, or nothing that can be sent: it keeps what it has
+            target = self._present(device, told or None)
+            config = await self._config(request, target)
+        if told == target.version:
+            return _UNCHANGED
+        if config is None:
+            return orjson.dumps({"configId": "", "config": None})
         return orjson.dumps({"configId": target.version, "config": config})
+
+    def _offer(self, device: Device, told: str | None) -> _Target | None:
+        """Return what the device gets now, as if it ran the version that it tells."""
+        facade = self._facade
+        if not facade.offers_allowed():
+            facade.decisions.count(SOURCE, "Stale")
+            return None
+        catalogue = facade.catalogue()
+        facts = facts_of(device, catalogue.groups_of(device), "anything")
+        if told is not None:
+            facts = msgspec.structs.replace(facts, version=told)
+        decision = resolve(facts, catalogue, facade.clock())
+        facade.decisions.count(SOURCE, decision.reason)
+        package = decision.package
+        return _Target(package.spec.version, package, decision.rollout) if package else None
+
+    def _present(self, device: Device, told: str | None) -> _Target:
+        """Return what the device runs, as what it is to run."""
+        software = device.status.software
+        version = told if told is not None else software.version if software is not None else None
+        if version is None:
+            return _Target("", None)
+        return _Target(version, self._software.find(device.spec.application, version))
+
+    async def _config(self, request: Request, target: _Target) -> Any:
+        if target.package is None:
+            return None
+        return await self._software.specification(request, target.package)
 
     async def _failed(self, device: Device, version: str, status: int, reason: str | None) -> None:
         """Write that the device could not install a version; nothing of one that is not ours."""

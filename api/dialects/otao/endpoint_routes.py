@@ -47,6 +47,6 @@ def routes(endpoints: EndpointRoutes, base: str) -> list[Route]:
             summary="Returns current software of a specified endpoint.",
             scope=ENDPOINT,
             reply=schemas.Software,
-            statuses=(401, 404),
+            statuses=(401, 404, 429),
         )
     ]

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.dialects.conftest import StartSharedFacade, scoped_client
+from tests.dialects.conftest import scoped_client
 from tests.dialects.otao.fleet import Fleet
-from tests.facade_fixtures import FacadeServer
+from tests.facade_fixtures import FacadeServer, StartFacade
 
 UPDATE = "application:software:update"
 READ = "application:software:read"
@@ -17,7 +17,7 @@ ENDPOINT = "endpoint:read"
 
 
 @pytest.fixture(scope="session")
-def server(start_shared_facade: StartSharedFacade) -> Iterator[FacadeServer]:
+def server(start_shared_facade: StartFacade) -> Iterator[FacadeServer]:
     """Provide the shared facade."""
     reports = {"burst": 12, "interval": 3600, "patience": 60}
     limits = {"mistakes_burst": 40, "mistakes_per_second": 0.1}
