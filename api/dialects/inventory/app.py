@@ -13,12 +13,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from polyfleet.api.core.errors import PolyfleetError, from_api_error
 from polyfleet.api.core.facade import Facade
+from polyfleet.api.core.routing import Found, RouteTable
 from polyfleet.api.dialects.inventory import device_side, devices, errors, groups, login
 from polyfleet.api.dialects.inventory.access import Access
 from polyfleet.api.dialects.inventory.documents import Documents
 from polyfleet.api.dialects.inventory.index.fleet_index import FleetIndex
 from polyfleet.api.dialects.inventory.request_ids import with_request_id
-from polyfleet.api.dialects.inventory.routes import Found, Route, RouteTable, describe
+from polyfleet.api.dialects.inventory.routes import Route, describe
 from polyfleet.kube.errors import ApiError
 
 PREFIXES = ("/api/management", "/api/devices", "/api/0.1.0")
@@ -101,7 +102,7 @@ def _segments(scope: Scope) -> list[str]:
     return path.split("/")
 
 
-def _other_method(request: Request, found: Found) -> Response:
+def _other_method(request: Request, found: Found[Route]) -> Response:
     methods = sorted(found.methods)
     if request.method == "OPTIONS":
         response = Response(None, 200)

@@ -1,9 +1,8 @@
 """Which route answers a request, and what its documentation says."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from types import SimpleNamespace
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
 
 from fastapi import FastAPI
 from pydantic import BaseModel
@@ -47,54 +46,6 @@ class Route:
     status: int = 200
     statuses: tuple[int, ...] = ()
     query: tuple[str, ...] = ()
-
-
-class Found(NamedTuple):
-    """The routes of a path by method, its template for the metrics, and its parameters."""
-
-    methods: Mapping[str, Route]
-    template: object
-    parameters: dict[str, str]
-
-
-@dataclass(slots=True)
-class _Node:
-    children: "dict[str, _Node]" = field(default_factory=dict)
-    parameter: "tuple[str, _Node] | None" = None
-    methods: dict[str, Route] = field(default_factory=dict)
-    template: object = None
-
-
-class RouteTable:
-    """Finds routes by the encoded segments of a path, so that an id may hold a slash."""
-
-    def __init__(self, routes: Iterable[Route]) -> None:
-        self._root = _Node()
-        for route in routes:
-            node = self._root
-            for segment in route.path.split("/"):
-                if segment.startswith("{"):
-                    if node.parameter is None:
-                        node.parameter = (segment[1:-1], _Node())
-                    node = node.parameter[1]
-                else:
-                    node = node.children.setdefault(segment, _Node())
-            node.methods[route.method] = route
-            node.template = SimpleNamespace(path=route.path)
-
-    def find(self, segments: list[str]) -> Found | None:
-        """Return the routes of a path; None if it has none."""
-        node = self._root
-        parameters: dict[str, str] = {}
-        for segment in segments:
-            child = node.children.get(segment)
-            if child is None:
-                if node.parameter is None or not segment:
-                    return None
-                name, child = node.parameter
-                parameters[name] = segment
-            node = child
-        return Found(node.methods, node.template, parameters) if node.methods else None
 
 
 def describe(application: FastAPI, route: Route) -> None:
