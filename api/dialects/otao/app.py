@@ -14,7 +14,7 @@ from polyfleet.api.core.errors import PolyfleetError, from_api_error
 from polyfleet.api.core.facade import Facade
 from polyfleet.api.core.routing import RouteTable
 from polyfleet.api.dialects.otao import device_side, endpoint_routes, errors, software_routes
-from polyfleet.api.dialects.otao.routes import SCOPES, Route, describe
+from polyfleet.api.dialects.otao.routes import SCOPES, Route, describe, parts_of
 from polyfleet.api.dialects.otao.software import Software
 from polyfleet.kube.errors import ApiError
 
@@ -119,20 +119,25 @@ def _described(table: Iterable[Route]) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
+    parts: dict[str, Any] = {}
     for route in table:
         if route.path.startswith((BASES[0], device_side.BASES[0] + "/")):  # the same once more
             describe(application, route)
-    _describe_tokens(application)
+            parts |= parts_of(route)
+    _complete(application, parts)
     return application
 
 
-def _describe_tokens(application: FastAPI) -> None:
+def _complete(application: FastAPI, parts: dict[str, Any]) -> None:
+    """Add to the document what the framework does not see: parts of bodies, and the scopes."""
     describe_all = application.openapi
 
     def described() -> dict[str, Any]:
         document = describe_all()
         flow = {"tokenUrl": "/oauth/token", "scopes": SCOPES}
-        document.setdefault("components", {})["securitySchemes"] = {
+        components = document.setdefault("components", {})
+        components.setdefault("schemas", {}).update(parts)
+        components["securitySchemes"] = {
             "oauth_2_0": {"type": "oauth2", "flows": {"clientCredentials": flow, "password": flow}}
         }
         return document

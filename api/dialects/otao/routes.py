@@ -85,6 +85,16 @@ def describe(application: FastAPI, route: Route) -> None:
     )
 
 
+def parts_of(route: Route) -> dict[str, Any]:
+    """Return the schemas that the route's body refers to, by name."""
+    parts: dict[str, Any] = _schema(route.body).get("$defs", {}) if route.body is not None else {}
+    return parts
+
+
+def _schema(body: type[BaseModel]) -> dict[str, Any]:
+    return body.model_json_schema(ref_template="#/components/schemas/{model}")
+
+
 def _extra(route: Route) -> dict[str, Any]:
     extra: dict[str, Any] = {
         "parameters": [
@@ -95,7 +105,7 @@ def _extra(route: Route) -> dict[str, Any]:
         "security": [{"oauth_2_0": [route.scope]}] if route.scope is not None else [],
     }
     if route.body is not None:
-        schema = route.body.model_json_schema(ref_template="#/components/schemas/{model}")
+        schema = _schema(route.body)
         schema.pop("$defs", None)
         extra["requestBody"] = {
             "required": route.body_required,
