@@ -36,6 +36,8 @@ DOCUMENTS = {
     "rdfm": "/api/v2/openapi.json",
     "deis": "/v1/openapi.json",
     "otao": "/otao/openapi.json",
+    "inventory": "/api/management/v1/inventory/openapi.json",
+    "drogue": "/api/registry/v1alpha1/openapi.json",
 }
 """Where the parts that have an OpenAPI document serve it."""
 

@@ -14,7 +14,9 @@ from polyfleet.fleet.rights import Principal
 
 PREFIXES = ("/polyfleet/v1",)
 
-_ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": ErrorBody} for status in (401, 429)}
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorBody} for status in (401, 429, 503)
+}
 _DECISION_ERRORS = _ERRORS | {status: {"model": ErrorBody} for status in (400, 404)}
 _PLAN_ERRORS = _DECISION_ERRORS | {409: {"model": ErrorBody}}
 _NEVER_ANSWERED = "422"

@@ -33,6 +33,7 @@ _DESCRIPTIONS = {
     406: "The device cannot be given a command",
     409: "The request does not fit the present state",
     413: "The body is too large",
+    429: "Too many failed logins, or too many at once",
     503: "Something that the request needs does not answer, or a queue is full",
 }
 _FIRST_ERROR = 400
@@ -119,7 +120,7 @@ def parameter(request: Request, name: str) -> str:
 def register(application: FastAPI, route: Route) -> None:
     """Add the route to the application that documents all of them."""
     responses: dict[int | str, dict[str, Any]] = {}
-    for status in route.statuses:
+    for status in _statuses(route):
         responses[status] = {"description": _DESCRIPTIONS[status]}
         if status >= _FIRST_ERROR:
             responses[status]["model"] = ErrorBody
@@ -137,6 +138,19 @@ def register(application: FastAPI, route: Route) -> None:
         responses=responses,
         openapi_extra=_openapi(route),
     )
+
+
+def _statuses(route: Route) -> list[int]:
+    """Return its own statuses, and those that come of what all such routes do first."""
+    success, *failures = route.statuses
+    found = set(failures)
+    if failures:
+        found |= {429, 503}  # somebody logs in
+    if route.body is not None:
+        found |= {400, 413}
+    if "{" in route.path:
+        found.add(400)  # a name that is no UTF-8
+    return [success, *sorted(found)]
 
 
 def _entry(route: Route) -> _Entry:

@@ -24,7 +24,10 @@ _DESCRIPTIONS = {
     403: "The authorization does not give sufficient access",
     404: "There is no such device or group",
     409: "The request does not fit the present state",
-    429: "The device reports too often",
+    413: "The body is too large",
+    415: "The body is not JSON in UTF-8",
+    429: "The device reports too often, or too many logins failed",
+    503: "The API server, or something else that the request needs, does not answer",
 }
 _FIRST_ERROR = 400
 
@@ -53,7 +56,7 @@ def describe(application: FastAPI, route: Route) -> None:
     models: dict[int | str, dict[str, Any]] = {
         status: {"description": _DESCRIPTIONS[status]}
         | ({"model": ErrorBody} if status >= _FIRST_ERROR else {})
-        for status in (route.status, *route.statuses)
+        for status in sorted({route.status, *_failures(route)})
     }
     if route.reply is not None:
         models[route.status]["model"] = route.reply
@@ -69,6 +72,16 @@ def describe(application: FastAPI, route: Route) -> None:
         responses=models,
         openapi_extra=_extra(route),
     )
+
+
+def _failures(route: Route) -> set[int]:
+    """Return its own statuses, and those that come of what all such routes do first."""
+    found = {*route.statuses, 429, 503}
+    if route.body is not None:
+        found |= {413, 415}
+    if "{" in route.path:
+        found.add(404)  # what is no UTF-8 names nothing
+    return found
 
 
 def _extra(route: Route) -> dict[str, Any]:

@@ -178,8 +178,13 @@ def routes(packages: PackageRoutes) -> "list[Route]":
             endpoint=packages.upload,
             summary="Upload a package",
             reply=schemas.Package,
-            statuses=(400, 401, 403),
-            extra={"requestBody": {"content": {"multipart/form-data": {"schema": form}}}},
+            statuses=(400, 401, 403, 413, 507),
+            extra={
+                "requestBody": {
+                    "required": True,
+                    "content": {"multipart/form-data": {"schema": form}},
+                }
+            },
         ),
         Route(
             method="GET",

@@ -25,6 +25,11 @@ _DESCRIPTIONS = {
     403: "The authorization does not give sufficient access",
     404: "There is no such object",
     409: "The request does not fit the present state",
+    413: "The body is too large",
+    415: "The body is not of a type that is read here",
+    429: "Too many failed logins, or too many at once",
+    503: "The API server, or something else that the request needs, does not answer",
+    507: "There is no room for the file",
 }
 
 
@@ -68,7 +73,7 @@ def register(application: FastAPI, route: Route) -> None:
     failures: dict[int | str, dict[str, Any]] = {
         status: {"description": _DESCRIPTIONS[status]}
         | ({} if status < 400 else {"model": ErrorBody})  # noqa: PLR2004 - HTTP statuses
-        for status in route.statuses
+        for status in sorted(_failures(route))
     }
     application.add_api_route(
         route.path,
@@ -83,6 +88,16 @@ def register(application: FastAPI, route: Route) -> None:
     )
     if route.method == "GET":
         application.router.add_route(route.path, route.endpoint, ["HEAD"], include_in_schema=False)
+
+
+def _failures(route: Route) -> set[int]:
+    """Return its own statuses, and those that come of what all such routes do first."""
+    found = {*route.statuses, 503}
+    if route.security == MANAGEMENT_TOKEN:
+        found.add(429)  # passwords are taken, too
+    if route.body is not None:
+        found |= {413, 415}
+    return found
 
 
 def serial_of(request: Request) -> int:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from tests.dialects.conftest import StartSharedFacade
 from tests.dialects.drogue.registry import Person, Registry
 from tests.facade_fixtures import FacadeServer
+from tests.shared_facade import StartSharedFacade
 
 
 @pytest.fixture(scope="session")

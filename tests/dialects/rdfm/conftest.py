@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.dialects.conftest import StartSharedFacade, scoped_client
+from tests.dialects.conftest import scoped_client
 from tests.dialects.rdfm.fleet import Fleet
 from tests.facade_fixtures import FacadeServer
+from tests.shared_facade import StartSharedFacade
 
 _PREFIX = "Bearer token="
 """RDFM's own form of the header."""

@@ -1,0 +1,19 @@
+"""A facade with a known fleet for each dialect that is fuzzed."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.facade_fixtures import FacadeServer
+from tests.fuzz.known import make_known_fleet
+from tests.shared_facade import StartSharedFacade
+
+
+@pytest.fixture(scope="module")
+def server(start_shared_facade: StartSharedFacade) -> Iterator[FacadeServer]:
+    """Provide a facade with the known fleet, for the tests of a module."""
+    # Fast, as thousands of refusals are asked for; and no device is told to wait.
+    limits = {"burst": 1000, "patience": 60}
+    with start_shared_facade(rdfm={"refusal_delay": 0.001}, reports=limits) as running:
+        make_known_fleet(running)
+        yield running

@@ -1,0 +1,43 @@
+"""A small fleet whose names the fuzzer knows, so that it gets past "there is no such thing"."""
+
+from typing import Any
+
+from polyfleet.fleet.instants import timestamp
+from polyfleet.fleet.names import application_label, object_name
+from polyfleet.fleet.objects.kinds import APPLICATIONS, DEVICES, GROUPS, PACKAGES
+from polyfleet.fleet.objects.metadata import APPLICATION_LABEL, FINALIZER, SERIAL_LABEL
+from tests.facade_fixtures import FacadeServer
+
+NAMES = ("known", "default", "other")
+"""Applications, and a device and a group of each name in each of them."""
+SERIALS = (1, 2, 3, 4, 5, 6)
+
+
+def make_known_fleet(server: FacadeServer) -> None:
+    """Make applications, and a device, a group and a package of every known name in each."""
+    server.call(_make(server), seconds=60)
+
+
+async def _make(server: FacadeServer) -> None:
+    facade = server.facade
+    born = timestamp(facade.clock())
+    for name in NAMES:
+        if facade.cache.applications.get(name) is None:
+            spec: dict[str, Any] = {"name": name, "createdAt": born}
+            await facade.writer.create(APPLICATIONS, name, spec, finalizers=[FINALIZER])
+    for home in NAMES:
+        for name in NAMES:
+            given = (
+                (DEVICES, {"deviceId": name, "createdAt": born}),
+                (GROUPS, {"name": name, "createdAt": born}),
+                (PACKAGES, {"version": name, "createdAt": born}),
+            )
+            for kind, spec in given:
+                labels = {
+                    APPLICATION_LABEL: application_label(home),
+                    SERIAL_LABEL: str(await facade.serials.next(kind)),
+                }
+                object_ = object_name(kind.name, home, name)
+                await facade.writer.create(
+                    kind, object_, {"application": home, **spec}, labels=labels
+                )

@@ -1,0 +1,199 @@
+"""Every operation refuses what no document describes: with a documented status, in its own form.
+
+Bytes that are no JSON, no UTF-8 and no HTTP, parameters given twice, texts and numbers that no
+field can hold, bodies without end; each as an administrator, whom only the checks stop.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from polyfleet.api.app import DOCUMENTS
+from tests.facade_fixtures import FacadeServer
+from tests.fuzz import poison
+from tests.fuzz.callers import authorization
+from tests.fuzz.documented import Operation, operations_of
+from tests.fuzz.raw import Answer, ask
+
+JSON_TYPE = ("Content-Type", "application/json")
+
+
+@pytest.fixture(scope="module", params=sorted(DOCUMENTS))
+def dialect(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="module")
+def operations(dialect: str, server: FacadeServer) -> list[Operation]:
+    with server.client() as client:
+        return operations_of(client.get(DOCUMENTS[dialect]).raise_for_status().json())
+
+
+@pytest.fixture(scope="module")
+def administrator(dialect: str, server: FacadeServer) -> tuple[str, str]:
+    token = server.user_token(f"hostile-{dialect}", administrator=True)
+    return ("Authorization", authorization(dialect, token))
+
+
+class Inquiry:
+    """Asks, and collects what does not fit the document."""
+
+    def __init__(self, server: FacadeServer) -> None:
+        self._port = server.port
+        self.found: list[str] = []
+        self.asked = 0
+
+    def ask(
+        self, operation: Operation, what: str, target: bytes | str | None = None, **request: Any
+    ) -> Answer:
+        """Send a request; note what is wrong with its answer."""
+        self.asked += 1
+        path = operation.target() if target is None else target
+        answer = ask(self._port, operation.method, path, **request)
+        if answer.body == poison.NO_HTTP:
+            return answer  # refused before anybody knows which dialect is meant
+        for fault in operation.faults(answer):
+            self.found.append(f"{operation.method} {operation.path} with {what}: {fault}")
+        if "x-injected" in answer.headers or "set-cookie" in answer.headers:
+            self.found.append(f"{operation.method} {operation.path} with {what}: injected a header")
+        return answer
+
+    def conclude(self) -> None:
+        """Fail if there was something to note, or nothing to ask."""
+        assert not self.found, "\n".join([f"{len(self.found)} faults", *self.found])
+
+
+def test_bodies_that_are_none(
+    operations: list[Operation], administrator: tuple[str, str], server: FacadeServer
+) -> None:
+    inquiry = Inquiry(server)
+    for operation in operations:
+        for what, body in poison.BODIES.items():
+            inquiry.ask(operation, what, headers=[administrator, JSON_TYPE], body=body)
+    inquiry.conclude()
+
+
+def test_bodies_without_end_and_of_other_types(
+    operations: list[Operation], administrator: tuple[str, str], server: FacadeServer
+) -> None:
+    inquiry = Inquiry(server)
+    for operation in operations:
+        if not operation.reads_body:
+            continue
+        for chunked in (False, True):
+            inquiry.ask(
+                operation,
+                "too much",
+                headers=[administrator, JSON_TYPE],
+                body=poison.LARGE,
+                chunked=chunked,
+            )
+        for kind in poison.TYPES:
+            headers = [administrator, ("Content-Type", kind)]
+            inquiry.ask(operation, f"type {kind[:40]!r}", headers=headers, body=b"{}")
+        inquiry.ask(operation, "no type", headers=[administrator], body=b"{}")
+    inquiry.conclude()
+
+
+def test_fields_that_hold_what_they_cannot(
+    operations: list[Operation], administrator: tuple[str, str], server: FacadeServer
+) -> None:
+    inquiry = Inquiry(server)
+    for operation in operations:
+        for what, body in _with_odd_fields(operation):
+            inquiry.ask(operation, what, headers=[administrator, JSON_TYPE], body=body)
+    inquiry.conclude()
+
+
+def test_names_in_the_path_that_name_nothing(
+    operations: list[Operation], administrator: tuple[str, str], server: FacadeServer
+) -> None:
+    inquiry = Inquiry(server)
+    for operation in operations:
+        for name in operation.segments:
+            for value in poison.SEGMENTS:
+                target = operation.target(**{name: value})
+                body = {"body": b"{}"} if operation.reads_body else {}
+                inquiry.ask(
+                    operation,
+                    f"{name} {value[:40]!r}",
+                    target,
+                    headers=[administrator, JSON_TYPE],
+                    **body,
+                )
+    inquiry.conclude()
+
+
+def test_queries_that_ask_nothing(
+    operations: list[Operation], administrator: tuple[str, str], server: FacadeServer
+) -> None:
+    inquiry = Inquiry(server)
+    for operation in operations:
+        body = {"body": b"{}"} if operation.reads_body else {}
+        headers = [administrator, JSON_TYPE]
+        for name in [*operation.queries, "unknown"]:
+            for value in poison.QUERIES:
+                for query in (f"{name}={value}", f"{name}=known&{name}={value}"):
+                    target = f"{operation.target()}?{query}"
+                    inquiry.ask(operation, query[:60], target, headers=headers, **body)
+        for query in (b"\xff=\xff", b"&&&===;", b"a=1&" * 1200, b"%"):
+            target = operation.target().encode() + b"?" + query
+            inquiry.ask(operation, repr(query[:20]), target, headers=headers, **body)
+    inquiry.conclude()
+
+
+def test_credentials_that_are_none(operations: list[Operation], server: FacadeServer) -> None:
+    inquiry = Inquiry(server)
+    for operation in operations:
+        body = {"body": b"{}"} if operation.reads_body else {}
+        for value in poison.CREDENTIALS:
+            headers = [("Authorization", value), JSON_TYPE]
+            inquiry.ask(operation, f"credential {value[:40]!r}", headers=headers, **body)
+        twice = [("Authorization", b"Bearer a"), ("Authorization", b"Bearer b"), JSON_TYPE]
+        inquiry.ask(operation, "two credentials", headers=twice, **body)
+        inquiry.ask(operation, "no credential", headers=[JSON_TYPE], **body)
+    inquiry.conclude()
+
+
+def test_headers_that_lie(
+    operations: list[Operation], administrator: tuple[str, str], server: FacadeServer
+) -> None:
+    inquiry = Inquiry(server)
+    for operation in operations:
+        body = {"body": b"{}"} if operation.reads_body else {}
+        for name, value in poison.HEADERS:
+            headers = [administrator, (name, value)]
+            if name != "Content-Type":
+                headers.append(JSON_TYPE)
+            inquiry.ask(operation, f"{name} {value[:40]!r}", headers=headers, **body)
+    inquiry.conclude()
+
+
+def _with_odd_fields(operation: Operation) -> Iterator[tuple[str, bytes]]:
+    for field in operation.fields:
+        for value in poison.VALUES:
+            document = {name: _ordinary(name) for name in operation.fields}
+            document[field] = value
+            yield f"{field} = {str(value)[:40]!r}", json.dumps(document).encode()
+
+
+def _ordinary(name: str) -> Any:
+    """Return what a field of that name may hold in one dialect or another."""
+    known: dict[str, Any] = {
+        "metadata": {"name": "odd"},
+        "priority": 100,
+        "packages": [1],
+        "add": [],
+        "remove": [],
+        "policy": "no_update,",
+        "timestamp": 1_700_000_000,
+        "page": 1,
+        "per_page": 20,
+        "spec": {},
+        "status": {},
+        "members": {},
+    }
+    return known.get(name, [] if name.endswith("s") else "odd")
