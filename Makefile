@@ -1,12 +1,13 @@
 # The two that matter: `make up` brings up a whole fleet on this machine, `make test` checks all.
 
 PYTHON ?= python3
+FUZZ_SECONDS ?= 120
 BIN := .venv/bin
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-emit-index-url --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status test lint format crds docs routes matrix lock bench
+.PHONY: help up down status test fuzz lint format crds docs routes matrix lock bench
 
 help:  ## show what there is
 	@awk -F ':.*## ' '/^[a-z.]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +23,9 @@ status: .venv/.installed  ## show what `make up` started
 
 test: lint  ## check style, types and imports, then run the whole suite on a real kube-apiserver
 	@$(BIN)/pytest
+
+fuzz: .venv/.installed  ## send every dialect FUZZ_SECONDS of random requests from each caller
+	POLYFLEET_FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/pytest tests/fuzz --timeout=0
 
 lint: .venv/.installed  ## check style, format, types and the direction of imports
 	$(BIN)/ruff check .
@@ -41,7 +45,7 @@ docs: .venv/.installed  ## write docs/settings.md and the chart's schema of sett
 	$(BIN)/python -m polyfleet.cli.values_schema
 
 routes: .venv/.installed  ## write docs/routes.md from what the tests of the facade see
-	$(BIN)/pytest --write-routes tests/dialects tests/api
+	$(BIN)/pytest --write-routes tests/dialects tests/api tests/fuzz
 
 matrix: .venv/.installed  ## write docs/matrix.md from the tables of tests/matrix
 	$(BIN)/python -m tests.matrix.page

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from polyfleet.api.app import DOCUMENTS
 from polyfleet.local.control_plane import ControlPlane
 from polyfleet.local.down import down as take_down
 from polyfleet.local.errors import LocalError
@@ -83,6 +84,7 @@ def _say_how_to_go_on(running: Running) -> None:
     if running.kept:
         _print(f"Already running, kept: {', '.join(running.kept)}")
     programs = Path(sys.executable).parent
+    documents = "\n".join(f"  {running.url}{path}  {name}" for name, path in DOCUMENTS.items())
     _print(f"""
 Polyfleet answers at {running.url}
 
@@ -95,8 +97,7 @@ Then try:
   curl -H "Authorization: Bearer $POLYFLEET_ADMIN_TOKEN" $POLYFLEET_URL/api/v2/devices
 
 The routes, as OpenAPI documents:
-  {running.url}/api/v2/openapi.json        RDFM
-  {running.url}/polyfleet/v1/openapi.json  Polyfleet's own
+{documents}
 
 make down stops it all.""")
 

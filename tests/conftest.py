@@ -26,7 +26,12 @@ from polyfleet.local.processes import spawn, stop, wait_until
 from polyfleet.local.programs import build_helm, build_object_storage
 
 EXISTING = "POLYFLEET_TEST_KUBECONFIG"
-pytest_plugins = ["tests.route_record", "tests.facade_fixtures", "tests.shared_facade"]
+pytest_plugins = [
+    "tests.route_record",
+    "tests.facade_fixtures",
+    "tests.shared_facade",
+    "tests.outage",
+]
 
 _KUBECTL = Path(sys.executable).with_name("kubectl")
 

@@ -2,6 +2,10 @@
 
 from typing import Any
 
+from polyfleet.kube.devices import find_device
+from tests.facade_fixtures import FacadeServer
+from tests.fuzz.known import NAMES
+
 PREFIXES = {"rdfm": "Bearer token="}
 """What goes before a token in `Authorization`, where it is not `Bearer `."""
 
@@ -11,6 +15,21 @@ PEOPLE: dict[str, dict[str, Any]] = {
     "stranger": {"scopes": []},
 }
 """Fields of `User.spec`."""
+CALLERS = (*PEOPLE, "device")
+
+
+def token_of(server: FacadeServer, dialect: str, caller: str) -> str:
+    """Return a new token of one of PEOPLE, or of a device that is there."""
+    if caller in PEOPLE:
+        return server.user_token(f"{dialect}-{caller}", **PEOPLE[caller])
+    facade = server.facade
+    device = find_device(facade.cache.devices, "default", NAMES[0])
+    assert device is not None
+
+    async def issue() -> str:
+        return facade.identity.issue_device_token(device)
+
+    return server.call(issue())
 
 
 def authorization(dialect: str, token: str) -> str:

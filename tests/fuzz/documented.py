@@ -1,6 +1,7 @@
 """What an OpenAPI document says about its operations, and whether an answer fits it."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -42,6 +43,16 @@ class Operation:
         return "requestBody" in self.described
 
     @property
+    def for_devices(self) -> bool:
+        """Whether the document says that only devices' tokens are taken."""
+        return self.described.get("security") == [{"DeviceToken": []}]
+
+    @property
+    def media_types(self) -> set[str]:
+        """The documented types of the body."""
+        return set(self.described.get("requestBody", {}).get("content", {}))
+
+    @property
     def fields(self) -> list[str]:
         """The documented fields of the JSON body; none if it is no object."""
         content = self.described.get("requestBody", {}).get("content", {})
@@ -56,6 +67,13 @@ class Operation:
             value = segments.get(item["name"], quote(known, safe=""))
             path = path.replace(f"{{{item['name']}}}", value)
         return path
+
+    def ordinary_body(self, changes: Mapping[str, Any] | None = None) -> bytes | None:
+        """Return a JSON body whose fields hold what they may, but for `changes`."""
+        if not self.reads_body:
+            return None
+        document = {name: _ordinary(name) for name in self.fields}
+        return json.dumps(document | dict(changes or {})).encode()
 
     def faults(self, answer: Answer) -> Iterator[str]:
         """Say in what an answer differs from what the document promises."""
@@ -95,3 +113,22 @@ def operations_of(document: dict[str, Any]) -> list[Operation]:
         for path, methods in document["paths"].items()
         for method, described in methods.items()
     ]
+
+
+def _ordinary(name: str) -> Any:
+    """Return what a field of that name may hold in one dialect or another."""
+    known: dict[str, Any] = {
+        "metadata": {"name": "odd"},
+        "priority": 100,
+        "packages": [1],
+        "add": [],
+        "remove": [],
+        "policy": "no_update,",
+        "timestamp": 1_700_000_000,
+        "page": 1,
+        "per_page": 20,
+        "spec": {},
+        "status": {},
+        "members": {},
+    }
+    return known.get(name, [] if name.endswith("s") else "odd")

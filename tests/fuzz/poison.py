@@ -166,3 +166,61 @@ HEADERS = (
     ("If-None-Match", b"*"),
     ("Upgrade", b"websocket"),
 )
+
+
+TEXTS = (
+    "",
+    "\x00",
+    "\ud83d",
+    '"',
+    "a\r\nb",
+    "../x",
+    "é" * 300,
+    "rdfm.storage.directory",
+    "a" * 70_000,
+)
+
+
+def form(fields: dict[Any, bytes | str]) -> bytes:
+    """Return the parts of a form, its last one too, with the boundary `b`."""
+    parts = [
+        b'--b\r\nContent-Disposition: form-data; name="%b"\r\n\r\n%b\r\n'
+        % (_encoded(name), _encoded(value))
+        for name, value in fields.items()
+    ]
+    return b"".join(parts) + b"--b--\r\n"
+
+
+def _encoded(text: bytes | str) -> bytes:
+    return text if isinstance(text, bytes) else text.encode(errors="surrogatepass")
+
+
+_HEAD = b'--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n'
+_NAMES = {"rdfm.software.version": b"v1", "rdfm.hardware.devtype": b"dummy"}
+FORMS: dict[str, bytes] = {
+    "an empty form": b"--b--\r\n",
+    "no form": b"nothing",
+    "a form cut off": _HEAD + b"\r\nabc",
+    "a form without a file": form(dict(_NAMES)),
+    "a file without a name": form({"file": b"x"}),
+    "two files": _HEAD + b"\r\nx\r\n" + _HEAD + b"\r\ny\r\n" + form(dict(_NAMES)),
+    "an empty file": _HEAD + b"\r\n\r\n" + form(dict(_NAMES)),
+    "a file name that leads out": _HEAD.replace(b'"f"', b'"../../etc/passwd"')
+    + b"\r\nx\r\n"
+    + form({**_NAMES, "rdfm.storage.directory": b"../../tmp"}),
+    "a directory of zeros": _HEAD
+    + b"\r\nx\r\n"
+    + form({**_NAMES, "rdfm.storage.directory": b"a\x00b"}),
+    "a field of no UTF-8": _HEAD
+    + b"\r\nx\r\n"
+    + form({**_NAMES, "rdfm.software.version": b"\xff\xfe"}),
+    "a field of a zero": _HEAD + b"\r\nx\r\n" + form({**_NAMES, "x": b"\x00"}),
+    "a field twice": form(dict(_NAMES)).removesuffix(b"--b--\r\n") + form(dict(_NAMES)),
+    "a long field": _HEAD + b"\r\nx\r\n" + form({**_NAMES, "x": b"a" * 300_000}),
+    "many fields": form({f"x{number}": b"y" for number in range(3000)}),
+    "a part without a head": b"--b\r\n\r\nx\r\n--b--\r\n",
+    "a part of a long head": b"--b\r\nX: " + b"a" * 100_000 + b"\r\n\r\nx\r\n--b--\r\n",
+    "a part of no UTF-8": form({b"\xff": b"x"}),
+    "a whole form": _HEAD + b"\r\nx\r\n" + form(dict(_NAMES)),
+}
+"""Bodies for `multipart/form-data; boundary=b`."""

@@ -4,7 +4,7 @@ Bytes that are no JSON, no UTF-8 and no HTTP, parameters given twice, texts and 
 field can hold, bodies without end; each as an administrator, whom only the checks stop.
 """
 
-import json
+import base64
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +17,8 @@ from tests.fuzz.callers import authorization
 from tests.fuzz.documented import Operation, operations_of
 from tests.fuzz.raw import Answer, ask
 
+TOO_MANY = 429
+MOST_GUESSES = 20
 JSON_TYPE = ("Content-Type", "application/json")
 
 
@@ -172,28 +174,48 @@ def test_headers_that_lie(
     inquiry.conclude()
 
 
+def test_guesses_of_passwords(operations: list[Operation], server: FacadeServer) -> None:
+    inquiry = Inquiry(server)
+    guess = ("Authorization", "Basic " + base64.b64encode(b"nobody:a guess").decode())
+    never = []
+    for operation in operations:
+        body = {"body": b"{}"} if operation.reads_body else {}
+        if TOO_MANY not in operation.statuses or operation.for_devices:
+            continue
+        answers = (
+            inquiry.ask(operation, "a guess", headers=[guess, JSON_TYPE], **body)
+            for _ in range(MOST_GUESSES)
+        )
+        # The pause doubles with each guess, so the slowest machine runs into it.
+        if not any(item.status == TOO_MANY for item in answers):
+            never.append(f"{operation.method} {operation.path}")
+    inquiry.conclude()
+    assert not never
+
+
+def test_uploads_that_are_none(
+    operations: list[Operation], administrator: tuple[str, str], server: FacadeServer
+) -> None:
+    inquiry = Inquiry(server)
+    form = ("Content-Type", "multipart/form-data; boundary=b")
+    for operation in operations:
+        if "multipart/form-data" not in operation.media_types:
+            continue
+        for what, body in poison.FORMS.items():
+            for chunked in (False, True):
+                headers = [administrator, form]
+                inquiry.ask(operation, what, headers=headers, body=body, chunked=chunked)
+        for name in poison.TEXTS:
+            body = poison.form({name: b"x", "file": b"y"}) + poison.form({"metadata": name})
+            inquiry.ask(
+                operation, f"a field {name[:40]!r}", headers=[administrator, form], body=body
+            )
+    inquiry.conclude()
+
+
 def _with_odd_fields(operation: Operation) -> Iterator[tuple[str, bytes]]:
     for field in operation.fields:
         for value in poison.VALUES:
-            document = {name: _ordinary(name) for name in operation.fields}
-            document[field] = value
-            yield f"{field} = {str(value)[:40]!r}", json.dumps(document).encode()
-
-
-def _ordinary(name: str) -> Any:
-    """Return what a field of that name may hold in one dialect or another."""
-    known: dict[str, Any] = {
-        "metadata": {"name": "odd"},
-        "priority": 100,
-        "packages": [1],
-        "add": [],
-        "remove": [],
-        "policy": "no_update,",
-        "timestamp": 1_700_000_000,
-        "page": 1,
-        "per_page": 20,
-        "spec": {},
-        "status": {},
-        "members": {},
-    }
-    return known.get(name, [] if name.endswith("s") else "odd")
+            body = operation.ordinary_body({field: value})
+            if body is not None:
+                yield f"{field} = {str(value)[:40]!r}", body

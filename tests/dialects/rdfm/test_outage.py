@@ -1,67 +1,18 @@
 """What devices and people get while the API server is away, and afterwards."""
 
-import asyncio
-import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from polyfleet.fleet.objects.kinds import DEVICES
-from polyfleet.kube.configuration import load_connection
 from tests.dialects.rdfm.fleet import Fleet, eventually
 from tests.facade_fixtures import FacadeServer, StartFacade
-from tests.kube.servers import Proxy
+from tests.outage import Line
 
 # Generous for a busy machine, and far below what one write was tried for before (10 s).
 SOON = 5.0
-
-
-class Line:
-    """The line to the API server, which can be cut and mended from a test's thread."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, proxy: Proxy) -> None:
-        self._loop = loop
-        self._proxy = proxy
-
-    def cut(self) -> None:
-        self._loop.call_soon_threadsafe(self._proxy.refuse)
-
-    def mend(self) -> None:
-        self._loop.call_soon_threadsafe(self._proxy.accept)
-
-
-@pytest.fixture
-def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    running = asyncio.new_event_loop()
-    thread = threading.Thread(target=running.run_forever)
-    thread.start()
-    yield running
-    running.call_soon_threadsafe(running.stop)
-    thread.join()
-    running.close()
-
-
-@pytest.fixture
-def line(
-    loop: asyncio.AbstractEventLoop, service_account_kubeconfig: Callable[[str], Path]
-) -> Iterator[tuple[Line, Path]]:
-    kubeconfig = service_account_kubeconfig("polyfleet-facade")
-    address = urlsplit(load_connection(kubeconfig).host)
-    proxy = Proxy(address.hostname or "", address.port or 443)
-
-    def run(work: Coroutine[Any, Any, Any]) -> None:
-        asyncio.run_coroutine_threadsafe(work, loop).result(30)
-
-    run(proxy.__aenter__())
-    through = kubeconfig.with_name("through.kubeconfig")
-    direct = f"{address.scheme}://{address.netloc}"
-    through.write_text(kubeconfig.read_text().replace(direct, proxy.url))
-    yield Line(loop, proxy), through
-    run(proxy.__aexit__(None, None, None))
 
 
 @pytest.fixture
