@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from starlette.requests import Request
 
 from polyfleet.api.core.errors import Invalid, TooLarge, UnsupportedMediaType
@@ -56,9 +57,15 @@ class Given:
     status: dict[str, Any]
 
     def data(self, spec: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what is stored as structured JSON, with another spec; empty parts left out."""
+        """Return what is stored as structured JSON, with another spec; empty parts left out.
+
+        Raises TooLarge if that has grown beyond what a client could send: hashes are longer than
+        most passwords.
+        """
         parts = {"spec": spec, "status": self.status, "annotations": self.annotations}
-        return {name: dict(part) for name, part in parts.items() if part}
+        data = {name: dict(part) for name, part in parts.items() if part}
+        check_size(orjson.dumps(data))
+        return data
 
 
 async def read(request: Request, *, optional: bool = False) -> Any:

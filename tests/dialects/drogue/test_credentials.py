@@ -105,3 +105,13 @@ def test_a_reference_to_the_key_of_another_device_is_refused(registry: Registry,
     stolen = registry.shown(devices(app, "d"))["spec"]
     reply = registry.owner.post(devices(app), json=device(app, "d2", spec=stolen))
     assert error(reply)[:2] == (400, "BadRequest")
+
+
+def test_what_hashes_make_too_large_is_refused_and_nothing_changes(
+    registry: Registry, app: str
+) -> None:
+    registry.device(app, "d", spec={"note": "before"})
+    passwords = [{"pass": {"plain": f"p{number}"}} for number in range(20)]
+    spec = {"note": "x" * 64_000, "authentication": {"credentials": passwords}}
+    assert put(registry, app, spec) == 413
+    assert registry.shown(devices(app, "d"))["spec"] == {"note": "before"}
