@@ -2,11 +2,14 @@
 
 from typing import Any
 
+from polyfleet.api.app import DOCUMENTS
 from polyfleet.kube.devices import find_device
 from tests.facade_fixtures import FacadeServer
 from tests.fuzz.known import NAMES
 
-PREFIXES = {"rdfm": "Bearer token="}
+DIALECTS = {name: DOCUMENTS[name] for name in ("drogue", "inventory", "native", "rdfm")}
+"""Where the dialects that are held to their documents serve them."""
+PREFIXES = {"rdfm": "Bearer token=", "deis": "token "}
 """What goes before a token in `Authorization`, where it is not `Bearer `."""
 
 PEOPLE: dict[str, dict[str, Any]] = {

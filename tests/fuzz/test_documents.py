@@ -13,9 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from polyfleet.api.app import DOCUMENTS
 from tests.facade_fixtures import FacadeServer
-from tests.fuzz.callers import CALLERS, authorization, token_of
+from tests.fuzz.callers import CALLERS, DIALECTS, authorization, token_of
 from tests.fuzz.known import NAMES, SERIALS
 
 CHECKS = (
@@ -78,7 +77,7 @@ def fuzz(
 
 
 @pytest.mark.parametrize("caller", CALLERS)
-@pytest.mark.parametrize("dialect", sorted(DOCUMENTS))
+@pytest.mark.parametrize("dialect", sorted(DIALECTS))
 def test_a_dialect_answers_as_its_document_says(
     dialect: str, caller: str, server: FacadeServer, tmp_path: Path
 ) -> None:
@@ -88,7 +87,7 @@ def test_a_dialect_answers_as_its_document_says(
     else:
         phases = WHOLE if caller == "administrator" else SHORT
         amount = (*phases, *DETERMINISTIC, "--max-examples", str(EXAMPLES[caller]))
-    document = f"{server.url}{DOCUMENTS[dialect]}"
+    document = f"{server.url}{DIALECTS[dialect]}"
     done = fuzz(document, dialect, token_of(server, dialect, caller), tmp_path, *amount)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -98,7 +97,7 @@ def test_an_answer_that_its_document_does_not_promise_is_found(
     lie: str, server: FacadeServer, tmp_path: Path
 ) -> None:
     with server.client() as client:
-        document = client.get(DOCUMENTS["rdfm"]).raise_for_status().json()
+        document = client.get(DIALECTS["rdfm"]).raise_for_status().json()
     path = "/api/v1/packages"
     answers = document["paths"][path]["get"]["responses"]
     if lie == "status":

@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from polyfleet.api.app import DOCUMENTS
 from tests.facade_fixtures import FacadeServer
 from tests.fuzz import poison
-from tests.fuzz.callers import authorization
+from tests.fuzz.callers import DIALECTS, authorization
 from tests.fuzz.documented import Operation, operations_of
 from tests.fuzz.raw import Answer, ask
 
@@ -22,7 +21,7 @@ MOST_GUESSES = 20
 JSON_TYPE = ("Content-Type", "application/json")
 
 
-@pytest.fixture(scope="module", params=sorted(DOCUMENTS))
+@pytest.fixture(scope="module", params=sorted(DIALECTS))
 def dialect(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name
@@ -31,7 +30,7 @@ def dialect(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def operations(dialect: str, server: FacadeServer) -> list[Operation]:
     with server.client() as client:
-        return operations_of(client.get(DOCUMENTS[dialect]).raise_for_status().json())
+        return operations_of(client.get(DIALECTS[dialect]).raise_for_status().json())
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from polyfleet.api.app import DOCUMENTS
 from tests.facade_fixtures import FacadeServer, StartFacade
-from tests.fuzz.callers import authorization
+from tests.fuzz.callers import DIALECTS, authorization
 from tests.fuzz.documented import Operation, operations_of
 from tests.fuzz.known import make_known_fleet
 from tests.fuzz.raw import ask
@@ -32,7 +31,7 @@ def test_an_outage_is_told_as_documented(cut_off: FacadeServer, line: tuple[Line
     with cut_off.client() as client:
         operations = [
             (dialect, operation)
-            for dialect, path in DOCUMENTS.items()
+            for dialect, path in DIALECTS.items()
             for operation in operations_of(client.get(path).raise_for_status().json())
         ]
     line[0].cut()

@@ -45,7 +45,7 @@ def test_the_description_promises_only_what_is_answered(admin: httpx.Client) -> 
         path: sorted(operations["get"]["responses"])
         for path, operations in document["paths"].items()
     }
-    assert promised.pop("/polyfleet/v1/whoami") == ["200", "401", "429"]
+    assert promised.pop("/polyfleet/v1/whoami") == ["200", "401", "429", "503"]
     plan = promised.pop("/polyfleet/v1/rollouts/{name}/plan")
-    assert plan == ["200", "400", "401", "404", "409", "429"]
-    assert list(promised.values()) == [["200", "400", "401", "404", "429"]] * 2
+    assert plan == ["200", "400", "401", "404", "409", "429", "503"]
+    assert list(promised.values()) == [["200", "400", "401", "404", "429", "503"]] * 2
