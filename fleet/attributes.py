@@ -22,7 +22,6 @@ MENDER_TYPE_KEY = "device_type"
 Number = int | float
 PlainValue = str | Number | Sequence[str] | Sequence[Number]
 
-_TYPE_NAME = TYPE_KEY.encode()
 _LABEL_TEXT = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 
 
@@ -50,6 +49,21 @@ class _Enrolled(View, frozen=True, kw_only=True):
     metadata: tuple[Attribute, ...] = ()
 
 
+class _Text(View, frozen=True, kw_only=True):
+    string: str | None = None
+
+
+class _Told(View, frozen=True, kw_only=True):
+    """As much of a reported attribute as must be read to find one text."""
+
+    name: str
+    value: _Text = _Text()
+    at: str = ""
+
+
+_decode_texts: Callable[[msgspec.Raw], tuple[_Told, ...]] = msgspec.json.Decoder(
+    tuple[_Told, ...]
+).decode
 _decode_list: Callable[[msgspec.Raw], tuple[Attribute, ...]] = msgspec.json.Decoder(
     tuple[Attribute, ...]
 ).decode
@@ -143,13 +157,14 @@ def device_type(attributes: Mapping[str, Attribute]) -> str | None:
 def device_type_of(device: Device) -> str | None:
     """Return the type of a device, as `device_type` finds it in all that is known about it.
 
-    Lists that do not name it are not read: this is asked of whole fleets.
+    Mostly one list, read as far as that takes, answers it: this is asked of whole fleets.
     """
-    if _TYPE_NAME in bytes(device.status.reported):
-        reported = {attribute.name: attribute for attribute in _latest(device)}
-        found = reported.get(TYPE_KEY)
-        if found is not None and found.value.string is not None:
-            return found.value.string
+    found = None
+    for told in _decode_texts(device.status.reported):
+        if told.name == TYPE_KEY and (found is None or told.at >= found.at):
+            found = told
+    if found is not None and found.value.string is not None:
+        return found.value.string
     return device_type(merged(device))
 
 

@@ -20,6 +20,7 @@ def precedence(text: str) -> Version | None:
         return None
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def is_later(version: str, than: str | None) -> bool:
     """Say whether a version comes after another; anything comes after an unknown one.
 

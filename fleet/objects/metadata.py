@@ -73,6 +73,8 @@ class ObjectMeta(View, frozen=True, kw_only=True):
 
 def last_change(entries: tuple[ManagedFields, ...]) -> ManagedFields | None:
     """Return the entry that tells when something other than the status was last written."""
+    if len(entries) == 1 and entries[0].subresource != "status":
+        return entries[0]
     return max(
         (entry for entry in entries if entry.subresource != "status"),
         key=lambda entry: entry.time,

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from hashlib import blake2b
 from typing import Any
 
 import msgspec
@@ -11,7 +12,8 @@ from polyfleet.fleet.objects.rollout import RolloutSpec
 SHORT = 8
 """So many characters of a digest are enough for people to name a plan."""
 
-_BITS = 53
+_SPARE = 64 - 53
+_PLACES = 1 << 53
 _DIGEST_LENGTH = 32
 _SEED_LENGTH = 16
 
@@ -39,11 +41,10 @@ def seed_for(rollout_uid: str, package: str) -> str:
 def position(seed: str, application: str, device_id: str) -> float:
     """Return where the device stands, above 0 and below 1: fair, fixed, the same everywhere."""
     text = f"{len(application)}:{application}{device_id}"
-    drawn = hashlib.blake2b(
-        text.encode("utf-8", "surrogatepass"), digest_size=8, key=seed.encode()[:64]
-    ).digest()
+    key = seed.encode()[:64]
+    drawn = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8, key=key).digest()
     # Not 0: that is the frontier of a step that reaches nobody.
-    return max(int.from_bytes(drawn) >> (64 - _BITS), 1) / (1 << _BITS)
+    return (int.from_bytes(drawn) >> _SPARE or 1) / _PLACES
 
 
 def promotion(digest: str, step: int) -> str:

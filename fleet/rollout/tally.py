@@ -84,9 +84,8 @@ def standing_of(rollout: LiveRollout, package: Package, device: Device) -> Stand
     running = _version(device)
     updated = running == version or (
         running is not None
-        and versions.precedence(version) is not None
         and versions.is_later(running, version)
-        and versions.precedence(running) is not None
+        and versions.precedence(version) is not None
     )
     steps = selecting(rollout, meta.labels)
     place = position(rollout.seed, device.spec.application, device.spec.device_id)

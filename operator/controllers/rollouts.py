@@ -37,15 +37,15 @@ async def reconcile(context: Context, name: str) -> float | None:
         groups,
         application_present=application_present(cache, rollout.spec.application),
     )
-    step = _Look(context, rollout, package if condition.holds else None)
-    await step.go()
+    look = Look(context, rollout, package if condition.holds else None)
+    await look.go()
     facts = RolloutFacts(
         before=rollout,
-        rollout=step.live,
+        rollout=look.live,
         ready=condition,
-        counts=step.counts,
-        failures=step.tally.failures if step.tally is not None else rollout.status.failures,
-        planned_in=step.planned_in,
+        counts=look.counts,
+        failures=look.tally.failures if look.tally is not None else rollout.status.failures,
+        planned_in=look.planned_in,
     )
     verdict = judge(facts, context.clock())
     rollout = await context.write(ROLLOUTS, rollout, status=verdict.status)
@@ -53,7 +53,7 @@ async def reconcile(context: Context, name: str) -> float | None:
     return verdict.again_after
 
 
-class _Look:
+class Look:
     """One look at a rollout: what opens now, and the counts then; nothing is written."""
 
     def __init__(self, context: Context, rollout: Rollout, package: Package | None) -> None:

@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polyfleet.fleet import attributes
-from polyfleet.fleet.attributes import Attribute, attributes_of, merge_source, replace_source
+from polyfleet.fleet.attributes import (
+    TYPE_KEY,
+    Attribute,
+    attributes_of,
+    device_type,
+    device_type_of,
+    merge_source,
+    merged,
+    replace_source,
+)
 from tests.fleet import make
 from tests.fleet.make import attribute, raw
 
@@ -176,3 +185,26 @@ def test_a_name_that_is_no_label_key_is_not_mirrored() -> None:
     device = make.device(reported=[attribute("my ring", "beta")])
 
     assert attributes.mirrored_labels(device, ["my ring"]) == {}
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([TYPE_KEY, "device_type", "other"]),
+            st.sampled_from([{"string": "foo"}, {"string": "bar"}, {"number": 1}]),
+            st.sampled_from(["2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"]),
+        ),
+        max_size=4,
+    ),
+    st.sampled_from([[], [make.attribute(TYPE_KEY, "declared")]]),
+)
+def test_the_type_of_a_device_is_that_of_all_its_attributes(
+    reported: list[tuple[str, dict[str, Any], str]], declared: list[dict[str, Any]]
+) -> None:
+    told = [
+        {"name": name, "value": value, "source": f"s{number}", "at": at}
+        for number, (name, value, at) in enumerate(reported)
+    ]
+    device = make.device(reported=told, declared=declared)
+
+    assert device_type_of(device) == device_type(merged(device))
