@@ -1,0 +1,26 @@
+"""The rollout of the examples does what its comments promise."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.facade_fixtures import StartFacade
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "rollout"
+
+
+def test_a_dry_run_of_the_example_shows_its_steps(
+    start_facade: StartFacade, kubectl: Callable[..., str]
+) -> None:
+    kubectl("apply", "-f", str(EXAMPLE / "rollout.yaml"))
+    # Whatever the clocks of this machine say, who was made before the rollout counts.
+    kubectl("patch", "rollout", "kettles", "--type=merge", "-p", CONTINUOUS)
+    with start_facade() as server:
+        token = server.user_token("ada", administrator=True)
+        with server.client(token) as admin:
+            answer = admin.get("/polyfleet/v1/rollouts/kettles/plan")
+    assert answer.status_code == 200, answer.text
+    assert [step["reaches"] for step in answer.json()["steps"]] == [1, 2, 3, 5]
+    assert len(answer.json()["nextDevices"]) == 1
+
+
+CONTINUOUS = '{"spec":{"targetSelection":"Continuous"}}'
