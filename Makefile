@@ -7,7 +7,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-annotate --no-emit-index-url --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status test fuzz lint format crds docs routes matrix lock bench
+.PHONY: help up down status test e2e fuzz lint format crds docs routes matrix lock bench
 
 help:  ## show what there is
 	@awk -F ':.*## ' '/^[a-z.]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ test: lint  ## check style, types and imports, then run the whole suite on a rea
 
 fuzz: .venv/.installed  ## send every dialect FUZZ_SECONDS of random requests from each caller
 	POLYFLEET_FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/pytest tests/fuzz --timeout=0
+
+e2e: .venv/.installed  ## run applications and the chart on a cluster with a node (Linux, root)
+	@$(BIN)/pytest tests/e2e
 
 lint: .venv/.installed  ## check style, format, types and the direction of imports
 	$(BIN)/ruff check .
@@ -51,8 +54,9 @@ matrix: .venv/.installed  ## write docs/matrix.md from the tables of tests/matri
 	$(BIN)/python -m tests.matrix.page
 
 lock: .venv/.installed  ## pin the dependencies of pyproject.toml, with hashes
-	$(COMPILE) pyproject.toml --extra tracing --group test --group lint --group bootstrap -o requirements.lock
+	$(COMPILE) pyproject.toml --extra tracing --group local --group test --group lint --group bootstrap -o requirements.lock
 	$(COMPILE) --group go -o local/go-toolchain.lock
+	$(COMPILE) pyproject.toml --extra tracing --constraint requirements.lock -o image/requirements.lock
 
 bench: .venv/.installed  ## measure
 	$(BIN)/python -m benchmarks

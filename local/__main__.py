@@ -1,5 +1,6 @@
 """`python -m polyfleet.local up|down|status|build`."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,8 +12,11 @@ from polyfleet.api.app import DOCUMENTS
 from polyfleet.local.control_plane import ControlPlane
 from polyfleet.local.down import down as take_down
 from polyfleet.local.errors import LocalError
+from polyfleet.local.node import import_image, node_processes
+from polyfleet.local.node_cluster import node_directory
 from polyfleet.local.processes import is_running
-from polyfleet.local.programs import build_control_plane
+from polyfleet.local.product_image import REFERENCE, product_image
+from polyfleet.local.programs import build_control_plane, build_node
 from polyfleet.local.up import Plan, Running
 from polyfleet.local.up import up as bring_up
 
@@ -26,9 +30,12 @@ _console = Console()
 def up(
     *,
     restart: Annotated[bool, typer.Option(help="Start operator and facade anew.")] = False,
+    node: Annotated[
+        bool, typer.Option(help="Have a node that runs pods, where this machine can.")
+    ] = True,
 ) -> None:
     """Bring up everything; keep what runs, start what died."""
-    plan = Plan()
+    plan = Plan() if node else Plan(environment={**os.environ, "POLYFLEET_NODE": "no"})
     running = bring_up(plan, restart=restart)
     _say_how_to_go_on(running)
 
@@ -50,15 +57,20 @@ def status(
     plan = Plan()
     cluster = ControlPlane(plan.directory / "cluster", plan.directory)
     state = plan.state()
-    processes = {**cluster.processes, **state.processes}
+    nodes = node_processes(node_directory(cluster.directory))
+    processes = {**cluster.processes, **nodes, **state.processes}
     if not processes:
         _print("Nothing was started here; `make up` does.")
         raise typer.Exit(0 if words_only else 1)
     running = {name: is_running(record) for name, record in processes.items()}
     for name, record in processes.items():
-        log = cluster.log(name) if name in cluster.processes else plan.directory / f"{name}.log"
+        folder = plan.directory
+        if name in cluster.processes:
+            folder = cluster.directory
+        elif name in nodes:
+            folder = node_directory(cluster.directory)
         word = "running" if running[name] else "stopped"
-        _print(f"{name:<24} {word} {record.pid:>8}  {log}")
+        _print(f"{name:<24} {word} {record.pid:>8}  {folder / f'{name}.log'}")
     if all(running.values()):
         return
     _print("Not all of it runs; `make up` starts what is missing and keeps the data.")
@@ -67,8 +79,33 @@ def status(
 
 @application.command()
 def build() -> None:
-    """Build the control plane's programs into the cache and print where they are."""
+    """Build all programs, the node's too, into the cache and print where they are."""
     _print(str(build_control_plane(controller_manager=True)))
+    programs = build_node()
+    for folder in (programs.containerd, programs.dns, programs.workload):
+        _print(str(folder))
+
+
+@application.command()
+def image(
+    tag: Annotated[str, typer.Option(help="The image is docker.io/local/polyfleet:TAG.")] = "local",
+) -> None:
+    """Build Polyfleet's image without Docker, and give it to the node if there is one."""
+    file = product_image(tag)
+    _print(f"{REFERENCE}:{tag} is in {file}")
+    directory = _node_directory()
+    if node_processes(directory):
+        import_image(directory, file)
+        _print("The node has it.")
+
+
+@application.command()
+def load(file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)]) -> None:
+    """Give the node an image from a tar file, as `docker save` writes it."""
+    directory = _node_directory()
+    if not node_processes(directory):
+        raise LocalError("there is no node here; `make up` starts one, where this machine can")
+    import_image(directory, file.resolve())
 
 
 def main() -> None:
@@ -83,6 +120,8 @@ def main() -> None:
 def _say_how_to_go_on(running: Running) -> None:
     if running.kept:
         _print(f"Already running, kept: {', '.join(running.kept)}")
+    if running.without_node:
+        _print(f"No pod runs here, so applications are not deployed: {running.without_node}.")
     programs = Path(sys.executable).parent
     documents = "\n".join(f"  {running.url}{path}  {name}" for name, path in DOCUMENTS.items())
     _print(f"""
@@ -100,6 +139,10 @@ The routes, as OpenAPI documents:
 {documents}
 
 make down stops it all.""")
+
+
+def _node_directory() -> Path:
+    return node_directory(Plan().directory / "cluster")
 
 
 def _print(text: str) -> None:

@@ -1,8 +1,8 @@
 """Builds programs from pinned Go modules, once, into the cache.
 
-A build is found again by what determines it: the module's go.mod and go.sum, its programs, the
-link flags and the platform. The Go toolchain is left out on purpose: any that the module accepts
-will do, and an update of it need not cost minutes.
+A build is found again by what determines it: the module's go.mod and go.sum, sources of our own,
+its programs, the flags and the platform. The Go toolchain is left out on purpose: any that the
+module accepts will do, and an update of it need not cost minutes.
 """
 
 import contextlib
@@ -24,12 +24,13 @@ _TICK_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """A folder with go.mod and go.sum, the package of each program, and link flags."""
+    """A folder with go.mod and go.sum, the package of each program, link flags and build tags."""
 
     name: str
     directory: Path
     packages: Mapping[str, str]
     link_flags: Sequence[str] = ()
+    tags: Sequence[str] = ()
 
     @property
     def digest(self) -> str:
@@ -39,7 +40,9 @@ class Module:
             (self.directory / "go.sum").read_bytes(),
             repr(sorted(self.packages.items())).encode(),
             repr(list(self.link_flags)).encode(),
+            *(tag.encode() for tag in self.tags),
             f"{platform.system()}/{platform.machine()}".encode(),
+            *(source.read_bytes() for source in sorted(self.directory.rglob("*.go"))),
         ]
         whole = b"".join(len(part).to_bytes(8, "big") + part for part in parts)
         return hashlib.sha256(whole).hexdigest()[:16]
@@ -88,11 +91,13 @@ def _build_program(go: Path, module: Module, program: str, directory: Path) -> N
     package = module.packages[program]
     listing, log = directory / f"{program}.packages", directory / f"{program}.log"
     title = f"Fetching the sources of {program}"
-    _run(module, title, log, [go, "list", "-mod=readonly", "-deps", package], output=listing)
+    tags = [f"-tags={','.join(module.tags)}"] if module.tags else []
+    listed: list[str | Path] = [go, "list", "-mod=readonly", *tags, "-deps", package]
+    _run(module, title, log, listed, output=listing)
     # Each compiled package is a line of the log; one more for the link, which comes last.
     total = len(listing.read_text().splitlines()) + 1
     scratch = directory / f".{program}.partial"
-    flags = ["-v", "-trimpath", "-buildvcs=false", "-mod=readonly"]
+    flags = ["-v", "-trimpath", "-buildvcs=false", "-mod=readonly", *tags]
     link = f"-ldflags={' '.join(module.link_flags)}"
     command: list[str | Path] = [go, "build", *flags, link, "-o", scratch, package]
     _run(module, f"Building {program}", log, command, total=total)

@@ -16,6 +16,8 @@ from typing import Protocol
 from polyfleet.local.control_plane import ControlPlane
 from polyfleet.local.errors import LocalError
 from polyfleet.local.kubeconfig import derive_kubeconfig
+from polyfleet.local.node_cluster import NodeCluster, node_directory, remove_cluster
+from polyfleet.local.node_requirements import NodeTools, node_tools
 from polyfleet.local.programs import CONTROL_PLANE, CONTROLLER_MANAGER, build_control_plane
 
 _KIND_NAME = "polyfleet"
@@ -33,6 +35,10 @@ class ClusterKind(StrEnum):
 
 class Cluster(Protocol):
     """A cluster that can be started, possibly again, and taken away."""
+
+    @property
+    def without_node(self) -> str | None:
+        """Why no pod runs there, as a sentence; None if pods do. Known once it was started."""
 
     def start(self) -> Path:
         """Start it unless it runs; return an administrator's kubeconfig."""
@@ -87,7 +93,7 @@ def kind_works() -> bool:
 
 
 class ProcessCluster:
-    """etcd, kube-apiserver and kube-controller-manager as processes of this machine.
+    """A control plane as processes of this machine and, where that is possible, a node.
 
     The controller manager is left out where KUBEBUILDER_ASSETS has none: only garbage collection
     and the removal of namespaces need it.
@@ -96,9 +102,34 @@ class ProcessCluster:
     def __init__(self, environment: Mapping[str, str], directory: Path) -> None:
         self._environment = environment
         self._directory = directory
+        self.without_node: str | None = None
 
     def start(self) -> Path:
-        """Start what does not run."""
+        """Start what does not run; with or without a node is settled by the first start."""
+        tools = self._node_tools()
+        if isinstance(tools, str):
+            self.without_node = tools
+            return self._start_alone()
+        cluster = NodeCluster(self._directory, tools)
+        cluster.start()
+        return cluster.kubeconfig
+
+    def stop(self) -> None:
+        """Stop the processes and remove their data; the programs are not needed for that."""
+        remove_cluster(self._directory)
+
+    def _node_tools(self) -> NodeTools | str:
+        if self._environment.get("KUBEBUILDER_ASSETS"):
+            return "KUBEBUILDER_ASSETS names programs of a control plane only"
+        has_node = node_directory(self._directory).exists()
+        if self._directory.exists() and not has_node:
+            return "it was started without a node; `make down` first to have one"
+        tools = node_tools(self._environment)
+        if has_node and isinstance(tools, str):
+            raise LocalError(f"the cluster was started with a node, and now {tools}")
+        return tools
+
+    def _start_alone(self) -> Path:
         assets = self._environment.get("KUBEBUILDER_ASSETS")
         with_manager = assets is None or (Path(assets) / CONTROLLER_MANAGER[0]).exists()
         binaries = program_folder(self._environment, controller_manager=with_manager)
@@ -108,13 +139,11 @@ class ProcessCluster:
             plane.start_controller_manager()
         return plane.kubeconfig
 
-    def stop(self) -> None:
-        """Stop the processes and remove their data; the programs are not needed for that."""
-        ControlPlane(self._directory, self._directory).stop()
-
 
 class KindCluster:
     """A cluster in Docker, by kind."""
+
+    without_node: str | None = None
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -140,6 +169,8 @@ class KindCluster:
 
 class ExistingCluster:
     """Somebody's cluster, named by KUBECONFIG; its current context is used."""
+
+    without_node: str | None = None
 
     def __init__(self, kubeconfig: Path, directory: Path) -> None:
         self._source = kubeconfig

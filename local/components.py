@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from polyfleet.local.node_network import NodeNetwork
 from polyfleet.local.pki import KeyMaterial
 
 Arguments = Callable[[KeyMaterial, str], list[str]]
@@ -13,6 +14,12 @@ _ETCD_SOCKET = "etcd:2379"
 _ETCD_CLIENTS = f"unix://{_ETCD_SOCKET}"
 _ETCD_PEERS = "unix://etcd:2380"
 _SERVICE_ADDRESSES = "10.96.0.0/16"
+_ALONE = (
+    "--bind-address=127.0.0.1",
+    "--authorization-mode=RBAC",
+    # A loopback address may not become the endpoint of the `kubernetes` Service.
+    "--endpoint-reconciler-type=none",
+)
 
 
 def etcd_socket(directory: Path) -> Path:
@@ -37,22 +44,24 @@ def etcd_arguments(data: Path, *, fsync: bool) -> list[str]:
     ]
 
 
-def api_server_arguments(material: KeyMaterial, port: str) -> list[str]:
-    """Return the options of kube-apiserver: RBAC, loopback only, default admission."""
+def api_server_arguments(
+    material: KeyMaterial, port: str, network: NodeNetwork | None = None
+) -> list[str]:
+    """Return the options of kube-apiserver: RBAC, default admission.
+
+    It listens on the loopback address only; with the network of a node, to its pods as well.
+    """
     return [
         f"--etcd-servers={_ETCD_CLIENTS}",
-        "--bind-address=127.0.0.1",
+        *(_reach_node(material, network) if network else _ALONE),
         f"--secure-port={port}",
         f"--client-ca-file={material.authority_certificate}",
         f"--tls-cert-file={material.serving_certificate}",
         f"--tls-private-key-file={material.serving_key}",
-        "--authorization-mode=RBAC",
         "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
         f"--service-account-key-file={material.service_account_public_key}",
         f"--service-account-signing-key-file={material.service_account_key}",
-        f"--service-cluster-ip-range={_SERVICE_ADDRESSES}",
-        # A loopback address may not become the endpoint of the `kubernetes` Service.
-        "--endpoint-reconciler-type=none",
+        f"--service-cluster-ip-range={_services(network)}",
         # Load tests share one server; fairness still divides these places.
         "--max-requests-inflight=1600",
         "--max-mutating-requests-inflight=800",
@@ -60,24 +69,62 @@ def api_server_arguments(material: KeyMaterial, port: str) -> list[str]:
     ]
 
 
-def controller_manager_kubeconfig(material: KeyMaterial) -> Path:
-    """Return where kube-controller-manager finds its kubeconfig."""
-    return material.directory / "kube-controller-manager.kubeconfig"
+def component_kubeconfig(material: KeyMaterial, name: str) -> Path:
+    """Return where a component finds its kubeconfig."""
+    return material.directory / f"{name}.kubeconfig"
 
 
-def controller_manager_arguments(material: KeyMaterial, port: str) -> list[str]:
+def controller_manager_arguments(
+    material: KeyMaterial, port: str, network: NodeNetwork | None = None
+) -> list[str]:
     """Return the options of kube-controller-manager, each controller with its own rights."""
     return [
-        f"--kubeconfig={controller_manager_kubeconfig(material)}",
+        *_client_arguments("kube-controller-manager", material, port),
+        "--use-service-account-credentials=true",
+        f"--service-account-private-key-file={material.service_account_key}",
+        f"--root-ca-file={material.authority_certificate}",
+        f"--service-cluster-ip-range={_services(network)}",
+    ]
+
+
+def scheduler_arguments(material: KeyMaterial, port: str) -> list[str]:
+    """Return the options of kube-scheduler."""
+    name = "kube-scheduler"
+    kubeconfig = component_kubeconfig(material, name)
+    # Unlike its sisters it asks the API server about those who ask it, with a file of its own.
+    return [
+        *_client_arguments(name, material, port),
+        f"--authentication-kubeconfig={kubeconfig}",
+        f"--authorization-kubeconfig={kubeconfig}",
+    ]
+
+
+def _client_arguments(name: str, material: KeyMaterial, port: str) -> list[str]:
+    return [
+        f"--kubeconfig={component_kubeconfig(material, name)}",
         "--bind-address=127.0.0.1",
         f"--secure-port={port}",
         f"--tls-cert-file={material.serving_certificate}",
         f"--tls-private-key-file={material.serving_key}",
         # The only one there is; with election it ends itself when the API server is away.
         "--leader-elect=false",
-        "--use-service-account-credentials=true",
-        f"--service-account-private-key-file={material.service_account_key}",
-        f"--root-ca-file={material.authority_certificate}",
-        f"--service-cluster-ip-range={_SERVICE_ADDRESSES}",
         "--profiling=false",
     ]
+
+
+def _reach_node(material: KeyMaterial, network: NodeNetwork) -> list[str]:
+    return [
+        # It listens on one address or on all, and both this machine and pods must reach it.
+        "--bind-address=0.0.0.0",
+        f"--advertise-address={network.host}",
+        "--authorization-mode=Node,RBAC",
+        "--enable-admission-plugins=NodeRestriction",
+        "--kubelet-preferred-address-types=InternalIP",
+        f"--kubelet-certificate-authority={material.authority_certificate}",
+        f"--kubelet-client-certificate={material.kubelet_client_certificate}",
+        f"--kubelet-client-key={material.kubelet_client_key}",
+    ]
+
+
+def _services(network: NodeNetwork | None) -> str:
+    return network.services if network else _SERVICE_ADDRESSES

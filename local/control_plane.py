@@ -7,6 +7,7 @@ in the folder, kube-apiserver on a free port of 127.0.0.1.
 
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,6 +16,7 @@ from polyfleet.local import components
 from polyfleet.local.environment import needed_environment
 from polyfleet.local.errors import StartError, last_lines
 from polyfleet.local.kubeconfig import certificate_credentials, write_kubeconfig
+from polyfleet.local.node_network import NodeNetwork
 from polyfleet.local.pki import KeyMaterial
 from polyfleet.local.ports import free_port, is_free
 from polyfleet.local.probe import answers_ok
@@ -24,8 +26,9 @@ from polyfleet.local.state import State
 ETCD = "etcd"
 API_SERVER = "kube-apiserver"
 CONTROLLER_MANAGER = "kube-controller-manager"
+SCHEDULER = "kube-scheduler"
 
-_ORDER = (ETCD, API_SERVER, CONTROLLER_MANAGER)
+_ORDER = (ETCD, API_SERVER, CONTROLLER_MANAGER, SCHEDULER)
 _PORT_ATTEMPTS = 3
 _PORT_SECONDS = 5
 
@@ -33,9 +36,10 @@ _PORT_SECONDS = 5
 class ControlPlane:
     """etcd and kube-apiserver in `directory`, run from the programs in `binaries`.
 
-    `binaries` is a folder with etcd, kube-apiserver and, where `start_controller_manager` is
-    used, kube-controller-manager. `fsync=False` trades the data's safety at a power cut for
-    speed. With `ends_with_parent` the processes do not outlive the thread that starts them.
+    `binaries` is a folder with etcd, kube-apiserver and, where they are to be started,
+    kube-controller-manager and kube-scheduler. `fsync=False` trades the data's safety at a power
+    cut for speed. With `ends_with_parent` the processes do not outlive the thread that starts
+    them. `network` is that of the node which is to join, and has to be the same for life.
     """
 
     def __init__(
@@ -46,12 +50,14 @@ class ControlPlane:
         fsync: bool = True,
         ends_with_parent: bool = False,
         ready_seconds: float = 60,
+        network: NodeNetwork | None = None,
     ) -> None:
         self.directory = directory.resolve()
         self._binaries = binaries.resolve()
         self._fsync = fsync
         self._ends_with_parent = ends_with_parent
         self._ready_seconds = ready_seconds
+        self._network = network
         self._state = State.load(self.directory / "state.json")
 
     @property
@@ -63,6 +69,12 @@ class ControlPlane:
     def url(self) -> str:
         """Where kube-apiserver answers."""
         return f"https://127.0.0.1:{self._state.values[API_SERVER]}"
+
+    @property
+    def material(self) -> KeyMaterial:
+        """The keys and certificates, made at the first start."""
+        names = [self._network.host, self._network.api_service] if self._network else []
+        return KeyMaterial.ensure(self.directory / "pki", names)
 
     @property
     def processes(self) -> dict[str, ProcessRecord]:
@@ -80,11 +92,12 @@ class ControlPlane:
         is not ready within `ready_seconds`.
         """
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        material = KeyMaterial.ensure(self.directory / "pki")
+        material = self.material
         if not self._runs(ETCD):
             self._start_etcd()
         if not self._runs(API_SERVER):
-            self._start_on_a_port(API_SERVER, material, components.api_server_arguments)
+            arguments = partial(components.api_server_arguments, network=self._network)
+            self._start_on_a_port(API_SERVER, material, arguments)
             administrator = material.authority.issue_client("polyfleet-admin", ["system:masters"])
             write_kubeconfig(
                 self.kubeconfig,
@@ -97,17 +110,12 @@ class ControlPlane:
 
     def start_controller_manager(self) -> None:
         """Start kube-controller-manager unless it runs; wait until it is healthy."""
-        if self._runs(CONTROLLER_MANAGER):
-            return
-        material = KeyMaterial.ensure(self.directory / "pki")
-        user = f"system:{CONTROLLER_MANAGER}"
-        write_kubeconfig(
-            components.controller_manager_kubeconfig(material),
-            server=self.url,
-            authority=material.authority.certificate,
-            credentials=certificate_credentials(material.authority.issue_client(user)),
-        )
-        self._start_on_a_port(CONTROLLER_MANAGER, material, components.controller_manager_arguments)
+        arguments = partial(components.controller_manager_arguments, network=self._network)
+        self._start_client(CONTROLLER_MANAGER, arguments)
+
+    def start_scheduler(self) -> None:
+        """Start kube-scheduler unless it runs; wait until it is healthy."""
+        self._start_client(SCHEDULER, components.scheduler_arguments)
 
     def stop(self) -> None:
         """Stop the processes and remove the folder, if it is one that `start` made."""
@@ -140,6 +148,18 @@ class ControlPlane:
     def _runs(self, name: str) -> bool:
         record = self._state.processes.get(name)
         return record is not None and is_running(record)
+
+    def _start_client(self, name: str, arguments: components.Arguments) -> None:
+        if self._runs(name):
+            return
+        material = self.material
+        write_kubeconfig(
+            components.component_kubeconfig(material, name),
+            server=self.url,
+            authority=material.authority.certificate,
+            credentials=certificate_credentials(material.authority.issue_client(f"system:{name}")),
+        )
+        self._start_on_a_port(name, material, arguments)
 
     def _spawn(self, name: str, arguments: list[str]) -> None:
         program = self._binaries / name

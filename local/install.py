@@ -21,7 +21,7 @@ CHART = ROOT / "charts" / "polyfleet"
 ACCOUNTS = {"polyfleet-operator": "operator", "polyfleet-facade": "facade"}
 """Service accounts and the file under rbac/ that holds each one's rules."""
 
-_APPLY: dict[str, Any] = {
+APPLY: dict[str, Any] = {
     "field_manager": "polyfleet-local",
     "force": True,
     "_content_type": "application/apply-patch+yaml",
@@ -68,7 +68,7 @@ def install_definitions(
         names = []
         for definition in _manifests(directory, pattern):
             name = definition["metadata"]["name"]
-            api.patch_custom_resource_definition(name, definition, **_APPLY)
+            api.patch_custom_resource_definition(name, definition, **APPLY)
             names.append(name)
         waiting = set(names)
 
@@ -85,7 +85,7 @@ def install_namespace(kubeconfig: Path, name: str) -> None:
     """Make the namespace unless it exists."""
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
     with connect(kubeconfig) as connection:
-        client.CoreV1Api(connection).patch_namespace(name, body, **_APPLY)
+        client.CoreV1Api(connection).patch_namespace(name, body, **APPLY)
 
 
 def namespace_uid(kubeconfig: Path, name: str) -> str:
@@ -119,7 +119,7 @@ def service_account_kubeconfig(
     with connect(kubeconfig) as connection:
         core = client.CoreV1Api(connection)
         account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
-        core.patch_namespaced_service_account(name, namespace, account, **_APPLY)
+        core.patch_namespaced_service_account(name, namespace, account, **APPLY)
         if name in ACCOUNTS:
             _bind(connection, metadata, CHART / "rbac" / f"{ACCOUNTS[name]}.yaml")
         seconds = int(token_lifetime.total_seconds())
@@ -158,8 +158,8 @@ def _bind(connection: client.ApiClient, metadata: dict[str, str], rules: Path) -
         "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
     }
     api = client.RbacAuthorizationV1Api(connection)
-    api.patch_namespaced_role(name, namespace, role, **_APPLY)
-    api.patch_namespaced_role_binding(name, namespace, binding, **_APPLY)
+    api.patch_namespaced_role(name, namespace, role, **APPLY)
+    api.patch_namespaced_role_binding(name, namespace, binding, **APPLY)
 
 
 def _manifests(directory: Path, pattern: str) -> Iterator[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """The key material of one control plane: made once, in a private folder."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,15 +25,20 @@ class KeyMaterial:
     directory: Path
 
     @classmethod
-    def ensure(cls, directory: Path) -> "KeyMaterial":
-        """Make the key material in `directory` unless it is there already."""
+    def ensure(cls, directory: Path, further_names: Sequence[str] = ()) -> "KeyMaterial":
+        """Make the key material in `directory` unless it is there already.
+
+        The API server serves under `further_names` too.
+        """
         material = cls(directory)
         if material.service_account_public_key.exists():
             return material
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         authority = CertificateAuthority.create()
         authority.write(directory)
-        authority.issue_serving(SERVING_NAMES).write(directory, "serving")
+        authority.issue_serving([*SERVING_NAMES, *further_names]).write(directory, "serving")
+        kubelet_client = authority.issue_client("kube-apiserver-kubelet-client", ["system:masters"])
+        kubelet_client.write(directory, "kubelet-client")
         private, public = service_account_keys()
         write_private(material.service_account_key, private)
         write_private(material.service_account_public_key, public)
@@ -57,6 +63,16 @@ class KeyMaterial:
     def serving_key(self) -> Path:
         """The key of `serving_certificate`."""
         return self.directory / "serving.key"
+
+    @property
+    def kubelet_client_certificate(self) -> Path:
+        """The certificate with which the API server calls kubelet."""
+        return self.directory / "kubelet-client.crt"
+
+    @property
+    def kubelet_client_key(self) -> Path:
+        """The key of `kubelet_client_certificate`."""
+        return self.directory / "kubelet-client.key"
 
     @property
     def service_account_key(self) -> Path:

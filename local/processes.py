@@ -64,6 +64,12 @@ def spawn(
     return ProcessRecord(child.pid, started)
 
 
+def find(pid: int) -> ProcessRecord | None:
+    """Return the record of a process that somebody else started, None if it is gone."""
+    started = _start_mark(pid)
+    return None if started is None else ProcessRecord(pid, started)
+
+
 def is_running(record: ProcessRecord) -> bool:
     """Tell whether this very process, not another with its id, still runs."""
     child = _children.get(record.pid)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from polyfleet.local import install
-from polyfleet.local.cluster import ClusterKind, choose, kind_works, open_cluster
+from polyfleet.local.cluster import Cluster, ClusterKind, choose, kind_works, open_cluster
 from polyfleet.local.environment import needed_environment
 from polyfleet.local.environment_file import read_environment, write_environment
 from polyfleet.local.errors import LocalError
@@ -62,6 +62,8 @@ class Running:
     url: str
     environment_file: Path
     kept: list[str]
+    without_node: str | None
+    """Why no pod can run, None where pods do."""
 
 
 def up(plan: Plan, *, restart: bool = False) -> Running:
@@ -73,7 +75,8 @@ def up(plan: Plan, *, restart: bool = False) -> Running:
     plan.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     state = plan.state()
     with StepProgress("Control plane"):
-        administrator = _start_cluster(plan, state)
+        cluster = _cluster(plan, state)
+        administrator = cluster.start()
     with StepProgress("Definitions, accounts and rights"):
         installed = install.install(
             administrator,
@@ -99,15 +102,15 @@ def up(plan: Plan, *, restart: bool = False) -> Running:
     variables = {"POLYFLEET_URL": runner.url(FACADE), **credentials, "KUBECONFIG": str(kubeconfig)}
     write_environment(plan.environment_file, variables)
     _apply_sample(plan, state, tenant, kubeconfig)
-    return Running(runner.url(FACADE), plan.environment_file, kept)
+    return Running(runner.url(FACADE), plan.environment_file, kept, cluster.without_node)
 
 
-def _start_cluster(plan: Plan, state: State) -> Path:
+def _cluster(plan: Plan, state: State) -> Cluster:
     # What was chosen once stays, whatever the environment says later: `down` must find it.
     kind = state.values.get("cluster") or choose(plan.environment, kind_is_usable=kind_works)
     state.values["cluster"] = kind
     state.save()
-    return open_cluster(ClusterKind(kind), plan.environment, plan.directory / "cluster").start()
+    return open_cluster(ClusterKind(kind), plan.environment, plan.directory / "cluster")
 
 
 def _services(plan: Plan, administrator: Path, installed: install.Installation) -> list[Service]:

@@ -52,7 +52,6 @@ def test_a_built_program_runs_and_knows_its_version(module: Module, cache: Path)
 
 def test_a_program_is_built_once(module: Module, cache: Path) -> None:
     first = (build(module, ["hello"], cache=cache) / "hello").stat()
-    (module.directory / "main.go").write_text("no longer looked at")
 
     second = (build(module, ["hello"], cache=cache) / "hello").stat()
 
@@ -85,8 +84,8 @@ def test_a_failed_build_is_tried_again(module: Module, cache: Path) -> None:
     assert (build(module, ["hello"], cache=cache) / "hello").exists()
 
 
-@pytest.mark.parametrize("file", ["go.mod", "go.sum"])
-def test_another_pin_means_another_build(module: Module, file: str) -> None:
+@pytest.mark.parametrize("file", ["go.mod", "go.sum", "main.go"])
+def test_another_pin_or_source_means_another_build(module: Module, file: str) -> None:
     before = module.digest
     (module.directory / file).write_text((module.directory / file).read_text() + "// changed\n")
 
@@ -95,6 +94,10 @@ def test_another_pin_means_another_build(module: Module, file: str) -> None:
 
 def test_other_link_flags_mean_another_build(module: Module) -> None:
     assert replace(module, link_flags=["-X=main.version=v2"]).digest != module.digest
+
+
+def test_other_tags_mean_another_build(module: Module) -> None:
+    assert replace(module, tags=["small"]).digest != module.digest
 
 
 @pytest.mark.parametrize(
