@@ -7,7 +7,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-annotate --no-emit-index-url --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status test e2e fuzz lint format crds docs routes matrix lock bench
+.PHONY: help up down status test e2e fuzz lint format crds docs routes matrix rights lock bench
 
 help:  ## show what there is
 	@awk -F ':.*## ' '/^[a-z.]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ routes: .venv/.installed  ## write docs/routes.md from what the tests of the fac
 
 matrix: .venv/.installed  ## write docs/matrix.md from the tables of tests/matrix
 	$(BIN)/python -m tests.matrix.page
+
+rights: .venv/.installed  ## run what uses the API server, and tell rights of the Roles that nobody needs
+	$(BIN)/pytest --check-rights tests/dialects tests/api tests/operator tests/kube/transactions
 
 lock: .venv/.installed  ## pin the dependencies of pyproject.toml, with hashes
 	$(COMPILE) pyproject.toml --extra tracing --group local --group test --group lint --group bootstrap -o requirements.lock

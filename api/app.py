@@ -7,7 +7,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Protocol, cast
 
 import structlog
-from prometheus_client import CollectorRegistry
+from prometheus_client import (
+    CollectorRegistry,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+)
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from polyfleet.api.core.facade import Facade
@@ -19,6 +24,7 @@ from polyfleet.api.operations import CacheMetrics, create_operations
 from polyfleet.api.operations_port import is_misplaced, no_such_path
 from polyfleet.api.settings import Settings
 from polyfleet.api.startup import open_facade
+from polyfleet.api.tracing import traced
 
 PARTS = {
     "native": "polyfleet.api.native.app",
@@ -59,7 +65,7 @@ class FacadeApplication:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._dispatcher: Dispatcher | None = None
+        self._dispatcher: ASGIApp | None = None
         self.facade: Facade | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,6 +87,8 @@ class FacadeApplication:
         registry = CollectorRegistry()
         metrics = RequestMetrics()
         registry.register(metrics)
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=registry)
         async with AsyncExitStack() as stack:
             facade = await stack.enter_async_context(open_facade(self._settings, registry))
             registry.register(CacheMetrics(facade))
@@ -93,7 +101,10 @@ class FacadeApplication:
                 application = part.create_dialect(facade)
                 await stack.enter_async_context(lifespan_of(application))
                 dispatcher.mount(name, application, part.PREFIXES)
-            self._dispatcher, self.facade = dispatcher, facade
+            self._dispatcher = await stack.enter_async_context(
+                traced(dispatcher, self._settings.tracing)
+            )
+            self.facade = facade
             try:
                 yield facade
             finally:

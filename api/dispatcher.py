@@ -114,10 +114,11 @@ class Dispatcher:
             await receive()
             await send({"type": "websocket.close", "code": 1000})
             return
-        try:
-            await application(scope, receive, send)
-        except Exception:
-            log.exception("websocket failed", dialect=name)
+        with self._metrics.open_websocket(name):
+            try:
+                await application(scope, receive, send)
+            except Exception:
+                log.exception("websocket failed", dialect=name)
 
 
 def _collapse_leading_slashes(scope: Scope) -> None:

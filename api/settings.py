@@ -129,6 +129,15 @@ class RdfmSettings(_Section):
     """How many answers may be held back at once."""
 
 
+class TracingSettings(_Section):
+    """Traces of requests, by OpenTelemetry; they need the extra `tracing`."""
+
+    endpoint: str | None = Field(default=None, pattern="^https?://")
+    """Where spans are sent by OTLP over HTTP, such as http://collector:4318/v1/traces."""
+    share: float = Field(default=1.0, ge=0, le=1)
+    """The share of the requests that are traced where the caller does not decide it."""
+
+
 class DrogueSettings(_Section):
     """What only the Drogue dialect reads."""
 
@@ -207,6 +216,7 @@ class Settings(BaseSettings):
     rdfm: RdfmSettings = RdfmSettings()
     drogue: DrogueSettings = DrogueSettings()
     deis: DeisSettings = DeisSettings()
+    tracing: TracingSettings = TracingSettings()
 
     @field_validator("public_url")
     @classmethod

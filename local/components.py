@@ -44,6 +44,28 @@ def etcd_arguments(data: Path, *, fsync: bool) -> list[str]:
     ]
 
 
+# What service accounts ask for, and whether they may: no bodies, one line a request.
+AUDIT_POLICY = """\
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+  - level: Metadata
+    userGroups: [system:serviceaccounts]
+  - level: None
+"""
+
+
+def audit_arguments(policy: Path, log: Path) -> list[str]:
+    """Return the options by which kube-apiserver writes down who asked for what."""
+    return [
+        f"--audit-policy-file={policy}",
+        f"--audit-log-path={log}",
+        # One file, never rotated: it lives as long as the control plane.
+        "--audit-log-maxsize=0",
+    ]
+
+
 def api_server_arguments(
     material: KeyMaterial, port: str, network: NodeNetwork | None = None
 ) -> list[str]:

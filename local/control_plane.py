@@ -39,7 +39,8 @@ class ControlPlane:
     `binaries` is a folder with etcd, kube-apiserver and, where they are to be started,
     kube-controller-manager and kube-scheduler. `fsync=False` trades the data's safety at a power
     cut for speed. With `ends_with_parent` the processes do not outlive the thread that starts
-    them. `network` is that of the node which is to join, and has to be the same for life.
+    them. `network` is that of the node which is to join, and has to be the same for life. With
+    `audit` kube-apiserver writes down what service accounts ask for.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class ControlPlane:
         ends_with_parent: bool = False,
         ready_seconds: float = 60,
         network: NodeNetwork | None = None,
+        audit: bool = False,
     ) -> None:
         self.directory = directory.resolve()
         self._binaries = binaries.resolve()
@@ -58,6 +60,7 @@ class ControlPlane:
         self._ends_with_parent = ends_with_parent
         self._ready_seconds = ready_seconds
         self._network = network
+        self._audit = audit
         self._state = State.load(self.directory / "state.json")
 
     @property
@@ -75,6 +78,11 @@ class ControlPlane:
         """The keys and certificates, made at the first start."""
         names = [self._network.host, self._network.api_service] if self._network else []
         return KeyMaterial.ensure(self.directory / "pki", names)
+
+    @property
+    def audit_log(self) -> Path:
+        """Where requests of service accounts are written down, with `audit`: JSON lines."""
+        return self.directory / "audit.log"
 
     @property
     def processes(self) -> dict[str, ProcessRecord]:
@@ -96,8 +104,7 @@ class ControlPlane:
         if not self._runs(ETCD):
             self._start_etcd()
         if not self._runs(API_SERVER):
-            arguments = partial(components.api_server_arguments, network=self._network)
-            self._start_on_a_port(API_SERVER, material, arguments)
+            self._start_on_a_port(API_SERVER, material, self._api_server_arguments)
             administrator = material.authority.issue_client("polyfleet-admin", ["system:masters"])
             write_kubeconfig(
                 self.kubeconfig,
@@ -174,6 +181,14 @@ class ControlPlane:
         )
         # Before any wait: whoever is interrupted now can still stop the process later.
         self._state.save()
+
+    def _api_server_arguments(self, material: KeyMaterial, port: str) -> list[str]:
+        arguments = components.api_server_arguments(material, port, self._network)
+        if not self._audit:
+            return arguments
+        policy = self.directory / "audit-policy.yaml"
+        policy.write_text(components.AUDIT_POLICY)
+        return [*arguments, *components.audit_arguments(policy, self.audit_log)]
 
     def _start_etcd(self) -> None:
         socket = components.etcd_socket(self.directory)

@@ -35,6 +35,7 @@ from polyfleet.operator.leader import Leader
 from polyfleet.operator.limiter import Limiter
 from polyfleet.operator.metrics import LeaseMetrics, QueueMetrics
 from polyfleet.operator.rollout_counts import RolloutCounts
+from polyfleet.operator.rollout_metrics import RolloutMetrics
 from polyfleet.operator.settings import Settings
 
 FIELD_MANAGER = "polyfleet-operator"
@@ -99,6 +100,9 @@ class Process:
             cache = Cache(client, KINDS)
             add_indexes(cache)
             self._cache = await stack.enter_async_context(cache)
+            rollouts = RolloutMetrics(cache.rollouts.values)
+            self._registry.register(rollouts)
+            stack.callback(self._registry.unregister, rollouts)
             if not await self._unless_stopped(cache.wait_synced(settings.sync_timeout)):
                 return
             _log.info("cache filled", devices=len(cache.devices))

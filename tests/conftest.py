@@ -34,6 +34,7 @@ from polyfleet.local.programs import (
 EXISTING = "POLYFLEET_TEST_KUBECONFIG"
 pytest_plugins = [
     "tests.route_record",
+    "tests.rights_record",
     "tests.facade_fixtures",
     "tests.shared_facade",
     "tests.outage",
@@ -110,7 +111,9 @@ def helm_program() -> Path:
 
 
 @pytest.fixture(scope="session")
-def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningControlPlane]:
+def control_plane(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[RunningControlPlane]:
     """Provide the control plane of the whole run, with the chart's definitions installed."""
     if existing := os.environ.get(EXISTING):
         kubeconfig = Path(existing)
@@ -120,9 +123,13 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningC
         return
     directory = tmp_path_factory.mktemp("control-plane")
     binaries = program_folder(os.environ)
-    with ControlPlane(directory, binaries, fsync=False, ends_with_parent=True) as own:
+    rights = request.config.pluginmanager.getplugin("tests.rights_record")
+    audit = rights is not None and rights.is_wanted(request.config)
+    with ControlPlane(directory, binaries, fsync=False, ends_with_parent=True, audit=audit) as own:
         install_definitions(own.kubeconfig)
         yield RunningControlPlane(own.url, own.kubeconfig, own)
+        if rights is not None and audit:
+            rights.note(own.audit_log)
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,15 @@
 
 import time
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -25,6 +31,16 @@ class RequestMetrics(Collector):
         self._statuses: dict[tuple[str, str, str, int], int] = {}
         self._times: dict[Route, list[int]] = {}
         self._sums: dict[Route, float] = {}
+        self._sockets: dict[str, int] = {}
+
+    @contextmanager
+    def open_websocket(self, dialect: str) -> Iterator[None]:
+        """Count a WebSocket while it is open."""
+        self._sockets[dialect] = self._sockets.get(dialect, 0) + 1
+        try:
+            yield
+        finally:
+            self._sockets[dialect] -= 1
 
     def count(self, dialect: str, method: str, route: str, status: int, started: float) -> None:
         """Count a request that began at `started` of `time.perf_counter()`."""
@@ -57,6 +73,12 @@ class RequestMetrics(Collector):
         for key, times in list(self._times.items()):
             seconds.add_metric(key, _cumulative(times), self._sums[key])
         yield seconds
+        sockets = GaugeMetricFamily(
+            "polyfleet_websockets", "WebSockets that are open now.", labels=("dialect",)
+        )
+        for dialect, number in list(self._sockets.items()):
+            sockets.add_metric((dialect,), number)
+        yield sockets
 
 
 class DecisionMetrics(Collector):

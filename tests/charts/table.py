@@ -4,6 +4,12 @@ from typing import Any
 
 S3 = {"driver": "s3", "s3": {"bucket": "files", "existingSecret": "keys", "endpoint": "https://s3"}}
 ISSUER = {"enabled": True, "issuerRef": {"name": "letters"}}
+POLICIES = {
+    "canaryFirst": {"enabled": True},
+    "freeze": {"enabled": True, "exemptGroups": ["release-captains"]},
+    "artifactHosts": {"enabled": True, "allowed": ["files.example.org"]},
+    "approvers": {"enabled": True, "groups": ["fleet-admins"]},
+}
 
 TABLE: dict[str, dict[str, Any]] = {
     "defaults": {},
@@ -133,4 +139,13 @@ TABLE: dict[str, dict[str, Any]] = {
             "extraVolumeMounts": [{"name": "ca", "mountPath": "/etc/ca"}],
         }
     },
+    "monitoring": {
+        "metrics": {
+            "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+            "rules": {"enabled": True, "labels": {"release": "prometheus"}},
+            "dashboard": {"enabled": True},
+        }
+    },
+    "access": {"access": {"aggregatedClusterRoles": True, "argocdHealthChecks": True}},
+    "policies": {"policies": POLICIES},
 }

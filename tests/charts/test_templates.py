@@ -221,7 +221,7 @@ def test_nothing_belongs_to_the_whole_cluster_unless_asked_for(helm: Helm) -> No
         assert {item["metadata"]["namespace"] for item in manifests} == {helm.namespace}, row
 
 
-CLUSTER_WIDE = {"service accounts"}
+CLUSTER_WIDE = {"service accounts", "access", "policies"}
 
 
 def test_service_accounts_need_one_right_beyond_the_namespace(helm: Helm) -> None:
