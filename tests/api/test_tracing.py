@@ -63,7 +63,8 @@ def test_a_request_is_one_span_of_its_callers_trace(start_facade: StartFacade) -
             )
             client.get("/nothing/device-7")
         # The facade's end has sent what was left.
-        (resource, first), (_, second) = spans
+        # Who keeps the record of routes asks for the metrics after them.
+        (resource, first), (_, second) = spans[:2]
     assert attributes(resource)["service.name"] == "polyfleet-facade"
     assert (first.trace_id.hex(), first.parent_span_id.hex()) == (TRACE, PARENT)
     assert first.name == "GET /polyfleet/v1/whoami"
@@ -83,7 +84,7 @@ def test_a_caller_that_is_not_traced_is_not_traced_here(start_facade: StartFacad
     with receiver() as (endpoint, spans):
         with start_facade(tracing={"endpoint": endpoint}) as server, server.client() as client:
             client.get("/healthz", headers={"traceparent": f"00-{TRACE}-{PARENT}-00"})
-        assert not spans
+        assert TRACE not in {span.trace_id.hex() for _, span in spans}
 
 
 def test_without_an_endpoint_nothing_is_loaded(start_facade: StartFacade) -> None:
