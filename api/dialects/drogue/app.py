@@ -83,7 +83,7 @@ class DrogueApplication:
             await _run(route, scope, receive, send)
             return
         if scope["type"] == "http":
-            scope = {**scope, "path": raw_path(scope)}
+            scope["path"] = raw_path(scope)  # in place, as the metrics read the route there
         await self._application(scope, receive, send)
 
 
