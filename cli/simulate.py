@@ -10,7 +10,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from polyfleet.cli.cluster import fail
+from polyfleet.cli.cluster import Namespace, fail, run
+from polyfleet.cli.endpoints import register_endpoints
 from polyfleet.simulator.faults import parse_rates
 from polyfleet.simulator.keys import kept_pool, primes_for
 from polyfleet.simulator.people import Refused
@@ -27,6 +28,7 @@ class SimulatedDialect(StrEnum):
     RDFM = "rdfm"
     INVENTORY = "inventory"
     DROGUE = "drogue"
+    OTAO = "otao"
 
 
 def command(
@@ -69,6 +71,7 @@ def command(
     application: Annotated[
         str, typer.Option(help="Application of the devices of Drogue Cloud.")
     ] = "simulated",
+    namespace: Namespace = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
     url: Annotated[
         str, typer.Option(envvar="POLYFLEET_URL", help="Address of the facade.")
@@ -77,7 +80,8 @@ def command(
     """Simulate a fleet of devices, with faults, and tell how it went.
 
     An access token from POLYFLEET_ADMIN_TOKEN lets the devices in, registers those of Drogue
-    Cloud and sends them commands; without it somebody else must. Ends with 4 if the fleet did not
+    Cloud and sends them commands; without it somebody else must. Devices of Kaa are made through
+    the API server, with the caller's kubeconfig. Ends with 4 if the fleet did not
     come to --until-version in time. Another machine than this one is spoken to only if --url
     names it.
     """
@@ -107,6 +111,8 @@ def command(
         )
         if SimulatedDialect.DROGUE in plan.dialects and plan.token is None:
             fail("devices of Drogue Cloud must be registered: set POLYFLEET_ADMIN_TOKEN")
+        if SimulatedDialect.OTAO in plan.dialects:
+            run(lambda: register_endpoints(plan, namespace))
         outcome = _run(plan)
     except ValueError as error:
         fail(str(error))

@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Any
 
 from rich.console import Group
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from polyfleet.simulator.faults import Fault
@@ -53,7 +53,8 @@ def tables(outcome: Outcome) -> Group:
         left = updates[index] if index < len(updates) else ("", "")
         right = faults[index] if index < len(faults) else ("", "")
         counts.add_row(left[0], str(left[1]), right[0], str(right[1]))
-    requests = Table("REQUESTS", "ANSWERS", "REFUSED", "LOST", "P50", "P99", box=None)
+    route_column = Column("REQUESTS", overflow="fold", min_width=48)
+    requests = Table(route_column, "ANSWERS", "REFUSED", "LOST", "P50", "P99", box=None)
     for route, found in told["requests"].items():
         refused = {s: n for s, n in found["statuses"].items() if int(s) >= _REFUSALS}
         requests.add_row(

@@ -9,6 +9,7 @@ from typing import Literal
 
 from polyfleet.simulator.dialects.drogue import DrogueSpeaker
 from polyfleet.simulator.dialects.inventory import InventorySpeaker
+from polyfleet.simulator.dialects.otao import OtaoSpeaker
 from polyfleet.simulator.dialects.rdfm import RdfmSpeaker
 from polyfleet.simulator.dialects.speaker import Speaker
 from polyfleet.simulator.faults import Rates
@@ -20,7 +21,7 @@ from polyfleet.simulator.script import Script
 from polyfleet.simulator.tally import Tally
 from polyfleet.simulator.wire import Unreachable, Wire
 
-Dialect = Literal["rdfm", "inventory", "drogue"]
+Dialect = Literal["rdfm", "inventory", "drogue", "otao"]
 Progress = Callable[[int, int], None]
 """Told how many of the devices that are expected to come as far as wanted have, and how many
 these are."""
@@ -47,6 +48,9 @@ class Plan:
     device_type: str = "simulated"
     version: str = "v1.0.0"
     """What the devices run at first."""
+    home: str = "default"
+    """The application of the devices of Kaa: the default one. They must be there, with the tokens
+    that `dialects.otao.endpoint_token` gives them: no API has a way to register them."""
     application: str = "simulated"
     """That of the devices of Drogue Cloud."""
     group: str | None = None
@@ -180,6 +184,8 @@ class Simulation:
             return DrogueSpeaker(
                 machine, wire, plan.interval, plan.application, plan.password, people.posted
             )
+        if machine.dialect == "otao":
+            return OtaoSpeaker(machine, wire, plan.interval, plan.home)
         kind = {"rdfm": RdfmSpeaker, "inventory": InventorySpeaker}[machine.dialect]
         versions = None if people is None else people.version_of
         return kind(machine, wire, plan.interval, self._keys, versions)

@@ -19,6 +19,11 @@ def _create(world: World, name: str) -> Facts:
     return {"name": name, "ring": ring, "device": DEVICE}
 
 
+def _create_in_deis(world: World, name: str) -> Facts:
+    done(world.deis.post("/v1/apps", json={"id": name}))
+    return {"name": name}
+
+
 def _apply(world: World, name: str) -> Facts:
     ring = some()
     world.apply("Application", name, {"name": name}, ring=ring)
@@ -28,6 +33,7 @@ def _apply(world: World, name: str) -> Facts:
 
 WORDS = ("name", "ring", "device")
 CREATE = Making("drogue", "`POST …/apps`, `POST …/apps/{app}/devices`", WORDS, _create)
+IN_DEIS = Making("deis", "`POST /v1/apps`", ("name",), _create_in_deis)
 APPLY = Making("kubectl", "`apply` of an application and a device", WORDS, _apply)
 
 
@@ -36,6 +42,21 @@ def _see_in_drogue(world: World, name: str) -> Facts | None:
     if found is None or found["metadata"].get("deletionTimestamp"):
         return None
     return {"name": name, "ring": found["metadata"].get("labels", {}).get("ring")}
+
+
+def _see_in_deis(world: World, name: str) -> Facts | None:
+    found = world.document(world.deis, f"/v1/apps/{name}")
+    return None if found is None else {"name": found["id"]}
+
+
+def _list_in_deis(world: World, name: str) -> Facts | None:
+    found = world.document(world.deis, "/v1/apps", params={"page_size": 100})
+    return {"name": name} if name in [item["id"] for item in found["results"]] else None
+
+
+def _see_software(world: World, name: str) -> Facts | None:
+    found = world.document(world.otao, f"/api/v1/applications/{name}/software")
+    return None if found is None else {"name": name}
 
 
 def _see_devices_in_drogue(world: World, name: str) -> Facts | None:
@@ -57,16 +78,17 @@ def _see_decision(world: World, name: str) -> Facts | None:
     found = world.document(world.native, path)
     if found is None:
         return None
-    return {"name": found["device"]["application"], "device": found["device"]["id"]}
+    assert found["device"]["application"] == name
+    return {"device": found["device"]["id"]}
 
 
 def _see_object(world: World, name: str) -> Facts | None:
     found = world.object("Application", name=name)
-    device = world.device(DEVICE, name)
-    if found is None or device is None:
+    if found is None:
         return None
     ring = found["metadata"].get("labels", {}).get("ring")
-    return {"name": name, "ring": ring, "device": device["spec"]["deviceId"]}
+    device = world.device(DEVICE, name)
+    return {"name": name, "ring": ring, "device": device and device["spec"]["deviceId"]}
 
 
 def _label_in_drogue(world: World, name: str) -> Facts:
@@ -87,13 +109,16 @@ def _label_by_kubectl(world: World, name: str) -> Facts:
 MATTER = Matter(
     "application",
     "An application and its device",
-    (CREATE, APPLY),
+    (CREATE, IN_DEIS, APPLY),
     (
         Look("rdfm", "`GET /api/v1/devices`", ("device",), _see_by_rdfm),
         Look("inventory", "`GET …/devices/{id}`", ("device",), _see_in_inventory),
         Look("drogue", "`GET …/apps/{app}`", ("name", "ring"), _see_in_drogue),
         Look("drogue", "`GET …/apps/{app}/devices`", ("device",), _see_devices_in_drogue),
-        Look("native", "`GET …/decision`", ("name", "device"), _see_decision),
+        Look("otao", "`GET …/applications/{app}/software`", ("name",), _see_software),
+        Look("deis", "`GET /v1/apps/{app}`", ("name",), _see_in_deis),
+        Look("deis", "`GET /v1/apps`", ("name",), _list_in_deis),
+        Look("native", "`GET …/decision`", ("device",), _see_decision),
         Look("kubectl", "`get applications,devices`", WORDS, _see_object),
     ),
     (
@@ -104,13 +129,19 @@ MATTER = Matter(
         Removal(
             "drogue",
             "`DELETE …/apps/{app}`",
-            APPLY,
+            IN_DEIS,
             lambda world, name: done(world.drogue.delete(f"{APPS}/{name}")),
+        ),
+        Removal(
+            "deis",
+            "`DELETE /v1/apps/{app}`",
+            CREATE,
+            lambda world, name: done(world.deis.delete(f"/v1/apps/{name}")),
         ),
         Removal(
             "kubectl",
             "`delete`",
-            CREATE,
+            APPLY,
             lambda world, name: world.kubectl(
                 "delete", "application", world.cluster_name("Application", name=name)
             ),

@@ -1,9 +1,6 @@
 """Devices: made, changed and removed by anybody, and seen by everybody."""
 
-import json
 from typing import Any
-
-from websockets.sync.client import connect
 
 from tests.matrix.table import Change, Facts, Look, Making, Matter, Removal
 from tests.matrix.world import (
@@ -173,21 +170,6 @@ def _tell_anew(world: World, name: str) -> Facts:
     return {"version": "v7", "site": site}
 
 
-def _tell_by_socket(world: World, name: str) -> Facts:
-    credential = {"Authorization": f"Bearer token={world.devices[name].token()}"}
-    url = f"ws://127.0.0.1:{world.stage.server.port}/api/v1/devices/ws"
-    with connect(url, additional_headers=credential, proxy=None) as socket:
-        socket.recv(timeout=30)
-        socket.send(json.dumps({"method": "update_version", "version": "v8"}))
-        socket.ping().wait(30)
-    return {"version": "v8"}
-
-
-def _check(world: World, name: str) -> Facts:
-    done(world.devices[name].check(**{VERSION: "v9"}))
-    return {"version": "v9"}
-
-
 def _upload(world: World, name: str) -> Facts:
     floor = some()
     credential = {"Authorization": f"Bearer {world.devices[name].token()}"}
@@ -217,7 +199,6 @@ def _patch_object(world: World, name: str) -> Facts:
 
 CHANGES = (
     Change("rdfm", "`POST /api/v1/auth/device` again", ("version", "site"), ENROLL, _tell_anew),
-    Change("rdfm", "`update_version` by WebSocket", ("version",), ENROLL, _tell_by_socket),
     Change("inventory", "`PATCH …/device/attributes`", ("floor",), ENROLL, _upload),
     Change("drogue", "`PUT …/devices/{device}`", ("ring", "locked"), CREATE, _replace_in_drogue),
     Change("kubectl", "`patch`, `label`", ("site", "ring", "locked"), APPLY, _patch_object),

@@ -1,59 +1,89 @@
-"""What a device is offered. Device, group and version bear the same name."""
+"""What a device is offered: by a group's policy, a pin, or the software's own strategy.
+
+Device and group bear the same name, and the version holds it. `offer` is one with a file, which
+every device can take; `software` one that has only a specification, which is for Kaa's devices.
+"""
 
 import secrets
+from typing import Any
 
 from tests.matrix import packages
-from tests.matrix.table import Facts, Look, Making, Matter, Removal
-from tests.matrix.world import APPLICATION, World, done, part
+from tests.matrix.table import Change, Facts, Look, Making, Matter, Removal
+from tests.matrix.world import APPLICATION, INVENTORY, SOFTWARE, World, done, part
 
-OFFER = ("offer",)
+FIRST = "1.0.0"
+OFFER, SOFTWARE_ONLY = ("offer",), ("software",)
+
+
+def device(world: World, name: str, **told: str) -> None:
+    """Let a device in that speaks RDFM, and give it a token by which it speaks Kaa's protocol."""
+    world.enrolled(name, **{packages.VERSION: FIRST, **told})
+    world.notes[name] = world.endpoint_token(name)
 
 
 def _assign_by_rdfm(world: World, name: str) -> Facts:
-    world.enrolled(name)
-    packages.UPLOAD.make(world, name)
-    package = world.waited(lambda: world.rdfm_package(name))["id"]
+    device(world, name)
+    version = packages.UPLOAD.make(world, name)["version"]
+    package = world.waited(lambda: world.rdfm_package(version))["id"]
     made = done(world.rdfm.post("/api/v2/groups", json={"metadata": {"rdfm.group.name": name}}))
     place = f"/api/v2/groups/{made.json()['id']}"
     serial = world.rdfm_serial(name)
     done(world.rdfm.patch(f"{place}/devices", json={"add": [serial], "remove": []}))
     done(world.rdfm.post(f"{place}/package", json={"packages": [package]}))
-    done(world.rdfm.post(f"{place}/policy", json={"policy": f"exact_match,{name}"}))
-    return {"offer": name}
+    done(world.rdfm.post(f"{place}/policy", json={"policy": f"exact_match,{version}"}))
+    return {"offer": version}
+
+
+def _apply_package(world: World, name: str, **own: Any) -> str:
+    version = packages.version_of(name)
+    world.apply("Package", name, packages.package(version, secrets.token_hex(32)) | own)
+    return version
 
 
 def _assign_by_kubectl(world: World, name: str) -> Facts:
-    world.enrolled(name)
-    world.apply("Package", name, packages.package(name, secrets.token_hex(32)))
+    device(world, name)
+    version = _apply_package(world, name)
     group = {"application": APPLICATION, "name": name, "packages": [name]}
     selector = {"selector": {"matchLabels": {"fleet": name}}}
     own = f"{APPLICATION}.{name}"
-    world.apply("DeviceGroup", own, group | selector | {"policy": f"exact_match,{name}"})
-    device = world.cluster_name("Device", deviceId=name)
-    world.kubectl("label", "device", device, f"fleet={name}")
-    return {"offer": name}
+    world.apply("DeviceGroup", own, group | selector | {"policy": f"exact_match,{version}"})
+    label = f"fleet={name}"
+    world.kubectl("label", "device", world.cluster_name("Device", deviceId=name), label)
+    return {"offer": version}
 
 
 def _pin(world: World, name: str) -> Facts:
-    world.enrolled(name)
-    world.apply("Package", name, packages.package(name, secrets.token_hex(32)))
+    device(world, name)
+    version = _apply_package(world, name)
     world.patch("Device", world.cluster_name("Device", deviceId=name), {"pin": name})
-    return {"offer": name}
+    return {"offer": version}
 
 
 def _offer(world: World, name: str) -> Facts:
     # Of a type of its own: what is offered to all must not reach the devices of other rows.
-    world.enrolled(name, **{packages.TYPE: name, packages.VERSION: "1.0.0"})
-    version = f"2.0.0-{name}"
-    own = {"deviceType": name, "offer": {"strategy": "general"}}
-    world.apply("Package", name, packages.package(version, secrets.token_hex(32)) | own)
+    device(world, name, **{packages.TYPE: name})
+    version = _apply_package(world, name, deviceType=name, offer={"strategy": "general"})
     return {"offer": version}
 
 
+def _post_software(world: World, name: str) -> Facts:
+    device(world, name)
+    path = f"{INVENTORY}/devices/{part(name)}/group"
+    done(world.inventory.put(path, json={"group": name}))
+    version = packages.version_of(name)
+    body = {
+        "specification": {"channel": name},
+        "rolloutStrategy": "targeted",
+        "filters": [{"filterId": name}],
+    }
+    done(world.otao.post(f"{SOFTWARE}/{version}", json=body))
+    return {"software": version}
+
+
 ASSIGN = Making("rdfm", "a group's package and policy", OFFER, _assign_by_rdfm)
+POST = Making("otao", "`POST …/software/{version}` for a group", SOFTWARE_ONLY, _post_software)
 APPLY = Making("kubectl", "`apply` of a package and a group", OFFER, _assign_by_kubectl)
 PIN = Making("kubectl", "`patch device`: `spec.pin`", OFFER, _pin)
-
 GENERAL = Making("kubectl", "`apply` of a package: `spec.offer`", OFFER, _offer)
 
 
@@ -65,10 +95,45 @@ def _check(world: World, name: str) -> Facts | None:
     return {"offer": package["metadata"]["rdfm.software.version"]}
 
 
+def _ask(world: World, name: str) -> Facts | None:
+    path = f"/kp1/{APPLICATION}-v1/cmx_ota/{world.notes[name]}/config/json"
+    found = done(world.anybody.get(path)).json()
+    runs = world.devices[name].metadata[packages.VERSION]
+    if found.get("configId") in (None, "", runs):
+        return None
+    return {"offer": found["configId"], "software": found["configId"]}
+
+
 def _decision(world: World, name: str) -> Facts | None:
     found = world.document(world.native, f"/polyfleet/v1/devices/{part(name)}/decision")
     package = found["decision"]["package"]
-    return None if package is None else {"offer": package["version"]}
+    if package is None:
+        return None
+    return {"offer": package["version"], "software": package["version"]}
+
+
+def _put_software(world: World, name: str) -> Facts:
+    """Offer to a group what RDFM uploaded and assigned to nobody."""
+    body = {"rolloutStrategy": "targeted", "filters": [{"filterId": name}]}
+    done(world.otao.put(f"{SOFTWARE}/{packages.version_of(name)}", json=body))
+    return {"offer": packages.version_of(name)}
+
+
+def _upload_for_nobody(world: World, name: str) -> Facts:
+    device(world, name)
+    path = f"{INVENTORY}/devices/{part(name)}/group"
+    done(world.inventory.put(path, json={"group": name}))
+    packages.UPLOAD.make(world, name)
+    world.waited(lambda: packages.see_software(world, name))
+    return {}
+
+
+UPLOAD = Making("rdfm", "`POST /api/v1/packages`, assigned to nobody", (), _upload_for_nobody)
+
+
+def _suspend_by_otao(world: World, name: str) -> None:
+    body = {"rolloutStrategy": "suspended"}
+    done(world.otao.put(f"{SOFTWARE}/{packages.version_of(name)}", json=body))
 
 
 def _forbid_by_rdfm(world: World, name: str) -> None:
@@ -90,23 +155,32 @@ def _suspend(world: World, name: str) -> None:
 
 
 def _install(world: World, name: str) -> None:
-    device = world.devices[name]
-    device.metadata["rdfm.software.version"] = name
-    device.token()
+    world.devices[name].metadata[packages.VERSION] = packages.version_of(name)
+    world.devices[name].token()
+
+
+def _applied(world: World, name: str) -> None:
+    version = packages.version_of(name)
+    path = f"/kp1/{APPLICATION}-v1/cmx_ota/{world.notes[name]}/applied/json"
+    done(world.anybody.post(path, json={"configId": version}))
+    world.devices[name].metadata[packages.VERSION] = version
 
 
 MATTER = Matter(
     "offer",
     "What a device is offered",
-    (ASSIGN, APPLY, PIN, GENERAL),
+    (ASSIGN, POST, APPLY, PIN, GENERAL),
     (
         Look("rdfm", "`POST /api/v1/update/check`", OFFER, _check),
-        Look("native", "`GET …/devices/{id}/decision`", OFFER, _decision),
+        Look("otao", "`…/cmx_ota/…/config/json`", (*OFFER, *SOFTWARE_ONLY), _ask),
+        Look("native", "`GET …/devices/{id}/decision`", (*OFFER, *SOFTWARE_ONLY), _decision),
     ),
-    (),
+    (Change("otao", "`PUT …/software/{version}` for a group", OFFER, UPLOAD, _put_software),),
     (
         Removal("rdfm", "a group's policy `no_update,`", APPLY, _forbid_by_rdfm),
         Removal("rdfm", "the device tells that it runs it", APPLY, _install),
+        Removal("otao", "`…/cmx_ota/…/applied/json`", ASSIGN, _applied),
+        Removal("otao", "`PUT …/software/{version}`: suspended", GENERAL, _suspend_by_otao),
         Removal("kubectl", "`patch device`: `spec.hold`", ASSIGN, _hold),
         Removal("kubectl", "`patch package`: `spec.offer`", GENERAL, _suspend),
         Removal("kubectl", "`patch group`: `spec.hold`", ASSIGN, _hold_group),

@@ -12,6 +12,7 @@ from tests.matrix import (
     offers,
     packages,
     people,
+    running,
 )
 from tests.matrix.table import Look, Matter
 
@@ -22,6 +23,7 @@ MATTERS = (
     memberships.MATTER,
     packages.MATTER,
     offers.MATTER,
+    running.MATTER,
     applications.MATTER,
     commands.MATTER,
     people.MATTER,

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import httpx
 
+from polyfleet.api.core.identity import endpoint_tokens
 from tests.dialects.rdfm.fleet import SimulatedDevice
 from tests.operator.conftest import eventually
 from tests.stage import Stage
@@ -25,6 +26,7 @@ INVENTORY = "/api/management/v1/inventory"
 Result = TypeVar("Result")
 
 UPLOAD = "/api/devices/v1/inventory/device/attributes"
+SOFTWARE = f"/api/v1/applications/{APPLICATION}/software"
 APPS = "/api/registry/v1alpha1/apps"
 
 
@@ -65,6 +67,16 @@ class World:
     def native(self) -> httpx.Client:
         """An administrator, by `Bearer <token>`."""
         return self.inventory
+
+    @cached_property
+    def otao(self) -> httpx.Client:
+        """An administrator, by `Bearer <token>`."""
+        return self.inventory
+
+    @cached_property
+    def deis(self) -> httpx.Client:
+        """An administrator, by `token <token>`."""
+        return self._caller(f"token {self.stage.token}")
 
     @cached_property
     def drogue(self) -> httpx.Client:
@@ -112,18 +124,15 @@ class World:
 
     def administrator(self, name: str) -> str:
         """Make an administrator by `polyfleet admin bootstrap`; return the access token."""
-        done = subprocess.run(
-            [
-                *(sys.executable, "-m", "polyfleet.cli.main", "admin", "bootstrap", "--reset"),
-                *("--output", "json", "--namespace", self.cluster.namespace, "--user", name),
-            ],
-            env={**os.environ, "KUBECONFIG": str(self._kubeconfig)},
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=60,
-        )
-        token: str = json.loads(done.stdout)["token"]
+        told = self._polyfleet("admin", "bootstrap", "--reset", "--output", "json", "--user", name)
+        token: str = json.loads(told)["token"]
+        return token
+
+    def endpoint_token(self, device: str) -> str:
+        """Give a device a token as `polyfleet endpoint-token` does; return it."""
+        token = endpoint_tokens.generate()
+        hashes = {"endpointTokenHashes": [endpoint_tokens.digest(token)]}
+        self.cluster.patch("Device", self.cluster_name("Device", deviceId=device), spec=hashes)
         return token
 
     def rdfm_package(self, version: str) -> dict[str, Any] | None:
@@ -170,6 +179,19 @@ class World:
             return None
         assert reply.status_code == 200, f"{path}: {reply.status_code} {reply.text}"
         return reply.json()
+
+    def _polyfleet(self, *arguments: str) -> str:
+        command = [sys.executable, "-m", "polyfleet.cli.main", *arguments]
+        done = subprocess.run(
+            [*command, "--namespace", self.cluster.namespace],
+            env={**os.environ, "KUBECONFIG": str(self._kubeconfig)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def _caller(self, authorization: str) -> httpx.Client:
         return self._open(headers={"Authorization": authorization})

@@ -14,11 +14,13 @@ from typing import Any
 
 import pytest
 
+from polyfleet.api.core.identity.endpoint_tokens import digest
+from polyfleet.simulator.dialects.otao import endpoint_token
 from polyfleet.simulator.faults import Fault
 from polyfleet.simulator.keys import KeyPool
 from polyfleet.simulator.people import Refused
 from polyfleet.simulator.report import document
-from polyfleet.simulator.simulation import Outcome, Plan, Simulation, simulate
+from polyfleet.simulator.simulation import Outcome, Plan, Simulation, machines_of, simulate
 from tests.operator.conftest import eventually
 from tests.simulator.conftest import DEVICES
 from tests.stage import Stage
@@ -152,6 +154,47 @@ def test_devices_of_drogue_cloud_do_what_they_are_commanded(stage: Stage, keys: 
         if item["spec"]["application"] == wanted.application and "answer" in item["status"]
     ]
     assert answers.count(200) == sum(machine.installed for machine in outcome.machines)
+
+
+def test_devices_of_kaa_install_what_is_offered_and_say_what_they_cannot(
+    stage: Stage, keys: KeyPool
+) -> None:
+    group = f"fleet-{secrets.token_hex(4)}"
+    wanted = plan(
+        stage,
+        dialects=("otao",),
+        group=group,
+        devices=30,
+        version="1.0.0",
+        until_version="2.0.0",
+        faults={Fault.DYING: 0.2, Fault.FAILING: 0.2, Fault.REPEATING: 0.2, Fault.FLAPPING: 0.1},
+    )
+    for machine in machines_of(wanted):
+        name, token = machine.identifier, digest(endpoint_token(machine.identifier))
+        stage.fleet.create("Device", name, deviceId=name, endpointTokenHashes=[token])
+    with stage.server.client(stage.token) as people:
+        made = people.post(
+            "/api/v1/applications/default/software/2.0.0",
+            json={
+                "specification": {"channel": "stable"},
+                "rolloutStrategy": "targeted",
+                "filters": [{"filterId": group}],
+            },
+        )
+        assert made.status_code == 201, made.text
+    outcome = simulate(wanted, keys)
+    assert outcome.converged, json.dumps(document(outcome), indent=1)
+    assert not faults_of_the_server(outcome)
+    told = {m.identifier: m.acknowledged for m in outcome.machines}
+    eventually(lambda: seen_by_the_cluster(stage, outcome) == told, "the cluster agrees")
+    failed = {m.identifier for m in outcome.machines if m.failed}
+    states = {
+        item["spec"]["deviceId"]: item["status"].get("update", {}).get("state")
+        for item in stage.fleet.all("Device")
+        if item["spec"]["deviceId"] in failed
+    }
+    assert failed
+    assert set(states.values()) == {"Failed"}
 
 
 def test_a_fleet_that_nobody_lets_in_does_not_come_anywhere(stage: Stage, keys: KeyPool) -> None:
