@@ -137,11 +137,18 @@ def enrolled(device: Device) -> tuple[Attribute, ...]:
 def merged(device: Device) -> dict[str, Attribute]:
     """Return all attributes by name: reported over declared over enrolled.
 
-    Where two sources report one name, the value that changed last is seen.
+    Where two sources report one name, the value that changed last is seen. The version is the one
+    that the device last said it runs, by whichever way it did.
     """
     found = {attribute.name: attribute for attribute in enrolled(device)}
     found.update((attribute.name, attribute) for attribute in decode(device.spec.attributes))
     found.update((attribute.name, attribute) for attribute in _latest(device))
+    software = device.status.software
+    if software is not None:
+        known = found.get(VERSION_KEY)
+        if known is None or known.value.string != software.version:
+            value = AttributeValue(string=software.version)
+            found[VERSION_KEY] = Attribute(name=VERSION_KEY, value=value, at=software.at)
     return found
 
 

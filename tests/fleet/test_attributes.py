@@ -86,6 +86,16 @@ def test_of_two_sources_the_one_whose_value_changed_last_is_seen() -> None:
     assert attributes.merged(device)["a"].value.string == "new"
 
 
+def test_the_version_is_the_one_that_the_device_last_said_it_runs() -> None:
+    told = attribute("rdfm.software.version", "v1", source="rdfm", at="2026-01-01T00:00:00Z")
+    seen = attributes.merged(make.device(reported=[told], version="v2"))
+
+    assert seen["rdfm.software.version"].value.string == "v2"
+    assert attributes.merged(make.device(reported=[told], version="v1")) == attributes.merged(
+        make.device(reported=[told])
+    )
+
+
 def test_a_device_without_status_or_enrolment_has_no_attributes() -> None:
     assert attributes.merged(make.device()) == {}
 

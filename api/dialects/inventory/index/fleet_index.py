@@ -297,6 +297,7 @@ def _differ(old: Device, new: Device) -> bool:
         or old.metadata.terminating != new.metadata.terminating
         or old.spec != new.spec
         or old.status.reported != new.status.reported
+        or old.status.software != new.status.software
     )
 
 
