@@ -25,12 +25,6 @@ def _sign_in(world: World, name: str) -> Facts:
     return {"runs": version}
 
 
-def _check(world: World, name: str) -> Facts:
-    version = _prepare(world, name)
-    done(world.devices[name].check(**{packages.VERSION: version}))
-    return {"runs": version}
-
-
 def _tell(world: World, name: str) -> Facts:
     version = _prepare(world, name)
     credential = {"Authorization": f"Bearer token={world.devices[name].token()}"}
@@ -87,7 +81,6 @@ MATTER = Matter(
     "What a device says that it runs",
     (
         Making("rdfm", "`POST /api/v1/auth/device`", RUNS, _sign_in),
-        Making("rdfm", "`POST /api/v1/update/check`", RUNS, _check),
         Making("rdfm", "`update_version` by WebSocket", RUNS, _tell),
         Making("otao", "`POST …/cmx_ota/…/applied/json`", RUNS, _apply),
         Making("otao", "`POST …/cmx_ota/…/config/json`", RUNS, _ask),
