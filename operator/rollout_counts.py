@@ -4,6 +4,9 @@ import asyncio
 from collections.abc import Hashable, Iterator
 from typing import Any
 
+import msgspec
+
+from polyfleet.fleet.attributes import device_type_of
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.package import Package
 from polyfleet.fleet.rollout.reach import LiveRollout
@@ -12,12 +15,41 @@ from polyfleet.kube.cache import Cache
 from polyfleet.operator.indexes import APPLICATION
 
 _SLICE = 500
+_MOST_TYPES = 250_000
+
+
+class DeviceTypes:
+    """Tells the types of devices, and remembers them for as long as what they come from stays."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[msgspec.Raw, msgspec.Raw, msgspec.Raw, str | None]] = {}
+
+    def __call__(self, device: Device) -> str | None:
+        """Return the device's type, if it has one."""
+        reported, declared = device.status.reported, device.spec.attributes
+        enrolled = device.spec.enrolled
+        known = self._known.get(device.metadata.uid)
+        if (
+            known is not None
+            and known[0] is reported
+            and known[1] is declared
+            and known[2] is enrolled
+        ):
+            return known[3]
+        found = device_type_of(device)
+        if len(self._known) >= _MOST_TYPES:
+            self._known.clear()
+        self._known[device.metadata.uid] = (reported, declared, enrolled, found)
+        return found
 
 
 class _Count:
     """The tally of one rollout as it is; `before` are devices that change while it is made."""
 
-    def __init__(self, basis: Hashable, rollout: LiveRollout, package: Package) -> None:
+    def __init__(
+        self, basis: Hashable, rollout: LiveRollout, package: Package, types: DeviceTypes
+    ) -> None:
+        self._types = types
         self.basis = basis
         self.tally = Tally()
         self.before: dict[str, Device | None] | None = {}
@@ -28,7 +60,7 @@ class _Count:
     def standing(self, device: Device | None) -> Standing | None:
         if device is None or device.spec.application != self._application:
             return None
-        return standing_of(self._rollout, self._package, device)
+        return standing_of(self._rollout, self._package, device, self._types)
 
     def add(self, device: Device) -> None:
         self.tally.add(device, self.standing(device))
@@ -46,6 +78,7 @@ class RolloutCounts:
     def __init__(self, cache: Cache) -> None:
         self._cache = cache
         self._counts: dict[str, _Count] = {}
+        self.types = DeviceTypes()
 
     async def tally(self, rollout: LiveRollout, package: Package) -> Tally:
         """Return how the rollout's targets stand now; counts them all only where it must."""
@@ -53,7 +86,7 @@ class RolloutCounts:
         known = self._counts.get(rollout.name)
         if known is not None and known.basis == basis and known.before is None:
             return known.tally
-        count = self._counts[rollout.name] = _Count(basis, rollout, package)
+        count = self._counts[rollout.name] = _Count(basis, rollout, package, self.types)
         async for devices in self.in_slices(rollout.rollout.spec.application):
             for device in devices:
                 count.add(device)

@@ -1,6 +1,6 @@
 """How many devices a rollout may reach, has reached, and what came of it: from what they report."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from polyfleet.fleet import attributes, membership, selectors, versions
@@ -72,13 +72,22 @@ class Tally:
         self.unsettled += by * (standing.reached and not standing.updated)
 
 
-def standing_of(rollout: LiveRollout, package: Package, device: Device) -> Standing | None:
+TypeOf = Callable[[Device], str | None]
+"""Tells a device's type; whoever asks for the same devices again may remember it."""
+
+
+def standing_of(
+    rollout: LiveRollout,
+    package: Package,
+    device: Device,
+    type_of: TypeOf = attributes.device_type_of,
+) -> Standing | None:
     """Say where a device of the rollout's application stands; None if it is no target.
 
     A target is a device whose type is the package's, too; one of another type never gets it.
     """
     groups = _target_groups(rollout, device)
-    if groups is None or not _fits(package, device):
+    if groups is None or not _fits(package, device, type_of):
         return None
     meta, update, version = device.metadata, device.status.update, package.spec.version
     running = _version(device)
@@ -106,6 +115,8 @@ def places(
     step: RolloutStep,
     until: int | None,
     devices: Iterable[Device],
+    *,
+    type_of: TypeOf = attributes.device_type_of,
 ) -> Iterator[float]:
     """Yield the positions of a step's population: the targets that it selects and that count.
 
@@ -113,7 +124,7 @@ def places(
     """
     for device in devices:
         groups = _target_groups(rollout, device)
-        if groups is None or not _fits(package, device):
+        if groups is None or not _fits(package, device, type_of):
             continue
         meta = device.metadata
         if step.selector is not None and not selectors.matches(step.selector, meta.labels):
@@ -134,9 +145,9 @@ def _target_groups(rollout: LiveRollout, device: Device) -> tuple[str, ...] | No
     return found or None
 
 
-def _fits(package: Package, device: Device) -> bool:
+def _fits(package: Package, device: Device, type_of: TypeOf) -> bool:
     wanted = package.spec.device_type
-    return wanted is None or attributes.device_type_of(device) == wanted
+    return wanted is None or type_of(device) == wanted
 
 
 def _version(device: Device) -> str | None:

@@ -113,7 +113,8 @@ class Look:
         until = counted_until(at) if snapshot else None
         positions: list[float] = []
         async for devices in self._context.counts.in_slices(rollout.spec.application):
-            positions += places(self.live, package, step, until, devices)
+            types = self._context.counts.types
+            positions += places(self.live, package, step, until, devices, type_of=types)
         new = OpenedStep(
             population=len(positions),
             frontier=EVERYBODY if last else frontier(step, positions),
