@@ -20,6 +20,9 @@ from polyfleet.fleet.objects.release import Release
 MAX_VALUES_BYTES = 256 * 1024
 """How large the JSON text of a configuration's values may be: a Secret holds it twice."""
 
+VARIABLE_PREFIX = "env."
+"""Before the keys of a configuration's Secret under which the variables of processes are."""
+
 Values = Mapping[str, Any]
 """The environment as it was given: any JSON but null by any name."""
 
@@ -66,13 +69,14 @@ def desired_state(
 ) -> Desired | None:
     """Return what the application wants to run; None if it wants nothing yet.
 
-    `given` are the values that somebody without a REST API keeps in a Secret; they count if the
+    It wants something once it has a Build, or once somebody asked over an API. `given` are the
+    values that somebody without a REST API keeps in a Secret; they count if the
     Application's configuration has no uuid of its own.
     """
     spec = application.spec
     build = current_build(application, builds)
     change = spec.workload.change if spec.workload is not None else None
-    if build is None and change is None and spec.config is None and given is None:
+    if build is None and change is None:
         return None
     config = spec.config or Configuration()
     if config.uuid is None:

@@ -188,14 +188,15 @@ class Client:
     ) -> AsyncIterator[Page[Object]]:
         """Read all objects in pages of at most `limit`, all as of one version of the whole list.
 
+        Without a selector the kind's own counts.
         Raises Gone if the reading takes so long that this version is dropped.
         """
         token: str | None = None
         while True:
             query = _query(
                 limit=str(limit),
-                labelSelector=label_selector,
-                fieldSelector=field_selector,
+                labelSelector=label_selector or kind.label_selector,
+                fieldSelector=field_selector or kind.field_selector,
                 **{"continue": token},
             )
             answer = await self._send("GET", kind, query=query, verb="list")
@@ -220,6 +221,7 @@ class Client:
     ) -> AbstractAsyncContextManager[AsyncIterator[WatchEvent[Object]]]:
         """Open a watch: a context manager that yields the events.
 
+        Without a selector the kind's own counts.
         The server ends it after about `timeout` seconds; silence of `idle_timeout` seconds raises
         Unavailable, a version that is too old raises Gone. With `initial_events` the present
         objects come first, then a bookmark that says so.
@@ -230,8 +232,8 @@ class Client:
             resourceVersion=resource_version,
             sendInitialEvents="true" if initial_events else None,
             resourceVersionMatch="NotOlderThan" if initial_events else None,
-            labelSelector=label_selector,
-            fieldSelector=field_selector,
+            labelSelector=label_selector or kind.label_selector,
+            fieldSelector=field_selector or kind.field_selector,
             timeoutSeconds=str(timeout),
         )
         path = f"{collection_path(kind, self.namespace)}?{query}"

@@ -1,7 +1,7 @@
 """All indexes of one store: named ones, serials, and labels on their first use."""
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Generic
+from typing import Any, Generic, cast
 
 import structlog
 
@@ -145,5 +145,5 @@ def _has_serial(item: Object) -> tuple[None, ...]:
 
 def _serial_order(item: Object) -> tuple[int | None, str, str, str]:
     # A serial that was claimed twice belongs to the older object: it comes first.
-    metadata = item.metadata
-    return (_serial(item), metadata.creation_timestamp, item.spec.created_at, metadata.uid)
+    metadata, spec = item.metadata, cast("Any", item).spec
+    return (_serial(item), metadata.creation_timestamp, spec.created_at, metadata.uid)

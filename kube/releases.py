@@ -20,10 +20,11 @@ from polyfleet.fleet.names import application_label, config_secret_name, release
 from polyfleet.fleet.objects.application import Application
 from polyfleet.fleet.objects.build import Build
 from polyfleet.fleet.objects.kinds import APPLICATIONS, BUILDS, DOMAINS, KEYS, RELEASES
-from polyfleet.fleet.objects.metadata import APPLICATION_LABEL
+from polyfleet.fleet.objects.metadata import APPLICATION_LABEL, APPLICATION_UID_LABEL
 from polyfleet.fleet.objects.release import Release
 from polyfleet.fleet.releases import (
     MAX_VALUES_BYTES,
+    VARIABLE_PREFIX,
     Desired,
     Values,
     actor,
@@ -50,8 +51,6 @@ CONFIG_TYPE = "polyfleet.dev/config"
 """The type of the Secrets of configurations."""
 VALUES_KEY = "values.json"
 """The key of such a Secret under which the values are, as they were given."""
-VARIABLE_PREFIX = "env."
-"""Before the keys of such a Secret under which the variables of processes are."""
 
 _ATTEMPTS = 20
 
@@ -105,6 +104,29 @@ async def read_values(client: Client, application: str, config_uuid: str) -> dic
     except NotFound:
         return None
     return _values(found) if found.get("type") == CONFIG_TYPE else None
+
+
+async def copy_config(
+    source: Client, target: Client, application: Application, release: Release
+) -> None:
+    """Put the Secret of a release's configuration into another namespace, where its Pods run."""
+    name = release.spec.config.secret_name or ""
+    with suppress(NotFound):
+        await target.get_document(SECRETS, name)
+        return
+    secret = await source.get_document(SECRETS, name)
+    labels = secret["metadata"].get("labels") or {}
+    body = {
+        "metadata": {
+            "name": name,
+            "labels": {**labels, APPLICATION_UID_LABEL: application.metadata.uid},
+        },
+        "type": CONFIG_TYPE,
+        "immutable": True,
+        "data": secret.get("data") or {},
+    }
+    with suppress(AlreadyExists):
+        await target.create_document(SECRETS, body)
 
 
 async def ensure_release(

@@ -25,6 +25,8 @@ CONFIG_MAPS = Resource("v1", "configmaps", "ConfigMap")
 SECRETS = Resource("v1", "secrets", "Secret")
 EVENTS = Resource("events.k8s.io/v1", "events", "Event")
 LEASES = Resource("coordination.k8s.io/v1", "leases", "Lease")
+SERVICE_ACCOUNTS = Resource("v1", "serviceaccounts", "ServiceAccount")
+NETWORK_POLICIES = Resource("networking.k8s.io/v1", "networkpolicies", "NetworkPolicy")
 TOKEN_REVIEWS = Resource(
     "authentication.k8s.io/v1", "tokenreviews", "TokenReview", namespaced=False
 )

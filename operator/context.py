@@ -5,20 +5,32 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from polyfleet.fleet.objects.kinds import AnyObject, Kind, Object
+from polyfleet.fleet.objects.kinds import GIVEN_CONFIGS, AnyObject, Kind, Object
+from polyfleet.fleet.objects.workload import GivenConfig
 from polyfleet.kube.cache import Cache
 from polyfleet.kube.client import Client
 from polyfleet.kube.events import EventRecorder
 from polyfleet.kube.serials import SerialAllocator
+from polyfleet.kube.store import Store
 from polyfleet.kube.writer import Writer
 from polyfleet.operator.limiter import Limiter
 from polyfleet.operator.reconcile.verdict import Notice
 from polyfleet.operator.rollout_counts import RolloutCounts
 from polyfleet.operator.settings import Settings
+from polyfleet.operator.workload_memory import WorkloadMemory
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Workloads:
+    """The view of the namespace in which applications run, and what was applied there."""
+
+    client: Client
+    cache: Cache
+    memory: WorkloadMemory = field(default_factory=WorkloadMemory)
 
 
 @dataclass(frozen=True)
@@ -33,7 +45,13 @@ class Context:
     events: EventRecorder
     limiter: Limiter
     counts: RolloutCounts
+    workloads: Workloads
     clock: Callable[[], datetime] = field(default=_now)
+
+    @property
+    def given_configs(self) -> Store[GivenConfig]:
+        """The Secrets that people made themselves."""
+        return self.cache.store(GIVEN_CONFIGS)
 
     def tell(self, item: AnyObject, *notices: Notice) -> None:
         """Show people what happened to an object."""

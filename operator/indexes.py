@@ -1,19 +1,32 @@
 """What the operator looks objects up by, beside their names."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from polyfleet.fleet import membership
 from polyfleet.fleet.artifacts import stored_file
+from polyfleet.fleet.names import given_config_secret_name
+from polyfleet.fleet.objects.application import Application
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.enrollment import Enrollment
 from polyfleet.fleet.objects.group import DeviceGroup
+from polyfleet.fleet.objects.kinds import (
+    AUTOSCALERS,
+    DEPLOYMENTS,
+    INGRESSES,
+    PODS,
+    SERVICES,
+    Kind,
+)
 from polyfleet.fleet.objects.metadata import GROUP_LABEL_PREFIX
 from polyfleet.fleet.objects.package import Package
 from polyfleet.fleet.objects.rollout import Rollout
 from polyfleet.fleet.objects.user import AccessToken, User
+from polyfleet.fleet.objects.workload import Autoscaler, Deployment, Ingress, Pod, Service
 from polyfleet.fleet.serials import Numbered
 from polyfleet.kube.cache import Cache
 from polyfleet.kube.devices import index_identities
+from polyfleet.kube.releases import index_workloads
 
 APPLICATION = "operator application"
 WIRE_NAME = "operator wire name"
@@ -26,6 +39,11 @@ PACKAGE = "operator package"
 FILTER = "operator filter"
 UID = "operator uid"
 SELECTS = "operator selects"
+GIVEN_CONFIG = "operator given config"
+WORKLOAD = "operator workload"
+"""The objects of an application's workload, by the Application's uid."""
+SCALED = "operator scaled"
+"""The autoscalers, by the name of the Deployment that they scale."""
 
 MembershipKey = tuple[str, str, str, str]
 """Group name, incarnation, state and change: what a group label says."""
@@ -59,6 +77,16 @@ def add_indexes(cache: Cache) -> None:
     cache.users.add_index(SERIAL, _serial)
     cache.users.add_index(UID, _uid)
     cache.access_tokens.add_index(UID, _token_user)
+    cache.applications.add_index(GIVEN_CONFIG, _given_config)
+    index_workloads(cache)
+
+
+def add_workload_indexes(cache: Cache) -> None:
+    """Have the cache of the workloads' namespace keep all of its indexes."""
+    kinds: tuple[Kind[Any], ...] = (DEPLOYMENTS, PODS, SERVICES, INGRESSES)
+    for kind in kinds:
+        cache.store(kind).add_index(WORKLOAD, _application_uid)
+    cache.store(AUTOSCALERS).add_index(SCALED, _scaled)
 
 
 def application_present(cache: Cache, name: str) -> bool:
@@ -160,3 +188,16 @@ def _token_user(token: AccessToken) -> tuple[str]:
 
 def _serial(item: Numbered) -> tuple[int, ...]:
     return () if item.serial is None else (item.serial,)
+
+
+def _given_config(application: Application) -> tuple[str]:
+    return (given_config_secret_name(application.spec.name),)
+
+
+def _application_uid(item: Deployment | Pod | Service | Ingress) -> tuple[str]:
+    return (item.metadata.application_uid,)
+
+
+def _scaled(autoscaler: Autoscaler) -> tuple[str, ...]:
+    found = autoscaler.spec.scale_target_ref
+    return (found.name,) if found.kind == "Deployment" else ()

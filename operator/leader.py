@@ -13,6 +13,7 @@ from polyfleet.operator.context import Context
 from polyfleet.operator.controllers import (
     applications,
     claims,
+    config_secrets,
     devices,
     enrollments,
     expiry,
@@ -20,6 +21,7 @@ from polyfleet.operator.controllers import (
     packages,
     rollouts,
     users,
+    workloads,
 )
 from polyfleet.operator.feed import (
     APPLICATION_KEY,
@@ -40,6 +42,7 @@ from polyfleet.operator.feed import (
 from polyfleet.operator.indexes import APPLICATION
 from polyfleet.operator.metrics import QueueMetrics
 from polyfleet.operator.queue import Key, WorkQueue
+from polyfleet.operator.workload_feed import CONFIGS_KEY, WORKLOAD_KEY, WorkloadFeed
 
 # There can be many thousands of these, and their writes are rationed: people's own changes of
 # groups, packages and applications do not wait behind them.
@@ -51,6 +54,7 @@ SPACING = {
     GROUP_KEY: 0.5,
     PACKAGE_KEY: 0.5,
     ROLLOUT_KEY: 1.0,
+    WORKLOAD_KEY: 0.5,
     MEMBERS_KEY: 2.0,
 }
 
@@ -71,6 +75,8 @@ CONTROLLERS: Mapping[str, Reconcile] = {
     ROLLOUT_KEY: rollouts.reconcile,
     TOKEN_KEY: expiry.reconcile_token,
     USER_KEY: users.reconcile,
+    CONFIGS_KEY: config_secrets.sweep,
+    WORKLOAD_KEY: workloads.reconcile,
 }
 
 _log = structlog.get_logger(__name__)
@@ -81,7 +87,7 @@ class Leader:
 
     def __init__(self, context: Context, metrics: QueueMetrics) -> None:
         self._context = context
-        self._few, self._bulk = (
+        self._few, self._bulk, self._workloads = (
             WorkQueue(
                 name,
                 self._handle,
@@ -89,24 +95,31 @@ class Leader:
                 spacing=SPACING,
                 metrics=metrics,
             )
-            for name in ("few", "bulk")
+            for name in ("few", "bulk", "workloads")
         )
         self._feed = Feed(context.cache, context.settings, self.add, context.clock, context.counts)
+        self._workload_feed = WorkloadFeed(context.cache, context.workloads.cache, self.add)
 
     async def run(self) -> None:
         """Work until cancelled."""
         self._feed.subscribe()
+        self._workload_feed.subscribe()
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._few.run(), name="queue of few")
                 tasks.create_task(self._bulk.run(), name="queue of many")
+                tasks.create_task(self._workloads.run(), name="queue of workloads")
                 tasks.create_task(self._look_at_everything(), name="first look")
         finally:
             self._feed.unsubscribe()
+            self._workload_feed.unsubscribe()
 
     def add(self, key: Key) -> None:
         """Have an object looked at soon."""
-        (self._bulk if key.controller in BULK else self._few).add(key)
+        if key.controller == WORKLOAD_KEY:
+            self._workloads.add(key)
+        else:
+            (self._bulk if key.controller in BULK else self._few).add(key)
 
     async def wake(self, key: Key, resource_version: str) -> None:
         """Look at an object that somebody saw at a version, once the cache has seen it too."""
@@ -136,8 +149,10 @@ class Leader:
         cache = self._context.cache
         self.add(Key(DEFAULT_KEY, self._context.settings.default_application))
         self.add(Key(CLAIMS_KEY, "all"))
+        self.add(Key(CONFIGS_KEY, "all"))
         stores: tuple[tuple[str, Store[Any]], ...] = (
             (APPLICATION_KEY, cache.applications),
+            (WORKLOAD_KEY, cache.applications),
             (USER_KEY, cache.users),
             (PACKAGE_KEY, cache.packages),
             (GROUP_KEY, cache.groups),
@@ -157,7 +172,7 @@ class Leader:
         _log.info(
             "looked at everything",
             devices=len(cache.devices),
-            waiting=len(self._few) + len(self._bulk),
+            waiting=len(self._few) + len(self._bulk) + len(self._workloads),
         )
 
     async def _look_at_devices(self, found: Iterable[Device]) -> None:

@@ -12,13 +12,18 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from polyfleet.fleet.objects.kinds import (
     ACCESS_TOKENS,
     APPLICATIONS,
+    BUILDS,
     COMMANDS,
     DEVICES,
+    DOMAINS,
     ENROLLMENTS,
+    GIVEN_CONFIGS,
     GROUPS,
     PACKAGES,
+    RELEASES,
     ROLLOUTS,
     USERS,
+    WORKLOAD_KINDS,
 )
 from polyfleet.kube.cache import Cache
 from polyfleet.kube.client import Client
@@ -27,10 +32,10 @@ from polyfleet.kube.events import EventRecorder
 from polyfleet.kube.lease import Lease
 from polyfleet.kube.serials import SerialAllocator
 from polyfleet.kube.writer import Writer
-from polyfleet.operator.context import Context
+from polyfleet.operator.context import Context, Workloads
 from polyfleet.operator.handlers.runner import KopfThread
 from polyfleet.operator.health import serve_health
-from polyfleet.operator.indexes import add_indexes
+from polyfleet.operator.indexes import add_indexes, add_workload_indexes
 from polyfleet.operator.leader import Leader
 from polyfleet.operator.limiter import Limiter
 from polyfleet.operator.metrics import LeaseMetrics, QueueMetrics
@@ -50,6 +55,10 @@ KINDS = (
     COMMANDS,
     USERS,
     ACCESS_TOKENS,
+    BUILDS,
+    RELEASES,
+    DOMAINS,
+    GIVEN_CONFIGS,
 )
 
 _log = structlog.get_logger(__name__)
@@ -103,12 +112,37 @@ class Process:
             rollouts = RolloutMetrics(cache.rollouts.values)
             self._registry.register(rollouts)
             stack.callback(self._registry.unregister, rollouts)
-            if not await self._unless_stopped(cache.wait_synced(settings.sync_timeout)):
+            workloads = await self._workloads(stack, connection, client)
+            both = asyncio.gather(
+                cache.wait_synced(settings.sync_timeout),
+                workloads.cache.wait_synced(settings.sync_timeout),
+            )
+            if not await self._unless_stopped(both):
                 return
             _log.info("cache filled", devices=len(cache.devices))
-            await self._elect_and_lead(connection, client, cache)
+            await self._elect_and_lead(connection, client, cache, workloads)
 
-    async def _elect_and_lead(self, connection: Connection, client: Client, cache: Cache) -> None:
+    async def _workloads(
+        self, stack: AsyncExitStack, connection: Connection, client: Client
+    ) -> Workloads:
+        """Open the view of the namespace of the workloads, which may be another one."""
+        namespace = self._settings.workloads_namespace or client.namespace
+        if namespace != client.namespace:
+            client = await stack.enter_async_context(
+                Client(
+                    connection,
+                    namespace=namespace,
+                    field_manager=FIELD_MANAGER,
+                    registry=self._registry,
+                )
+            )
+        cache = Cache(client, WORKLOAD_KINDS)
+        add_workload_indexes(cache)
+        return Workloads(client, await stack.enter_async_context(cache))
+
+    async def _elect_and_lead(
+        self, connection: Connection, client: Client, cache: Cache, workloads: Workloads
+    ) -> None:
         settings = self._settings
         lease = Lease(
             client, LEASE, identity=settings.operator_identity, duration=settings.lease_duration
@@ -118,10 +152,16 @@ class Process:
             if not await self._unless_stopped(lease.wait_held()):
                 return
             _log.info("active", identity=lease.identity)
-            await self._lead(connection, client, cache, lease)
+            await self._lead(connection, client, cache, workloads=workloads, lease=lease)
 
     async def _lead(
-        self, connection: Connection, client: Client, cache: Cache, lease: Lease
+        self,
+        connection: Connection,
+        client: Client,
+        cache: Cache,
+        *,
+        workloads: Workloads,
+        lease: Lease,
     ) -> None:
         settings = self._settings
         async with AsyncExitStack() as stack:
@@ -134,6 +174,7 @@ class Process:
                 events=await stack.enter_async_context(EventRecorder(client)),
                 limiter=Limiter(settings.operator_writes_per_second),
                 counts=RolloutCounts(cache),
+                workloads=workloads,
             )
             leader = Leader(context, QueueMetrics(self._registry))
             self._kopf = await stack.enter_async_context(

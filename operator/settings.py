@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 _DAY = 86_400.0
+_HOST = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 
 
 def _split(value: object) -> object:
@@ -59,6 +60,29 @@ class Settings(BaseSettings):
     """How long expired commands and tokens are kept."""
     claim_sweep_interval: float = Field(default=300.0, gt=0)
     """How often names that nobody uses are taken back."""
+
+    workloads_namespace: str | None = None
+    """Where applications run, if not in the namespace of the installation."""
+    workload_domain: str | None = Field(default=None, pattern=_HOST)
+    """Each application is also reached as `<application>.<this>`; absent: by its Domains only."""
+    reserved_hosts: Names = ()
+    """The facade's own host names: no Domain may be one of these or below."""
+    ingress_class: str | None = None
+    """The class of Ingresses; absent: the cluster's default."""
+    workload_deadline: int = Field(default=120, ge=1, le=86_400)
+    """How long a release has to become available before the last good one is deployed again."""
+    workload_pull_deadline: int = Field(default=600, ge=0, le=86_400)
+    """How much longer it has while its image may be being pulled."""
+    workload_settle: int = Field(default=5, ge=0, le=600)
+    """How long a process without a probe has to run before it counts as available."""
+    workload_grace: int = Field(default=30, ge=0, le=3600)
+    """How long a process has to end after it was asked to."""
+    workload_resync: float = Field(default=600.0, gt=0)
+    """After how long the objects of a workload are applied again without any change."""
+    config_sweep_interval: float = Field(default=300.0, gt=0)
+    """How often Secrets of configurations that nothing names are looked for."""
+    config_orphan_age: float = Field(default=300.0, ge=0)
+    """How old such a Secret is before it is deleted: its Application may be about to name it."""
 
     lease_duration: float = Field(default=15.0, ge=1)
     """After how long without a sign of life another replica takes over."""

@@ -9,6 +9,7 @@ from polyfleet.fleet.objects.metadata import FINALIZER
 from polyfleet.kube.errors import AlreadyExists
 from polyfleet.operator.context import Context
 from polyfleet.operator.controllers.sweep import sweep_children
+from polyfleet.operator.controllers.workload_objects import sweep_workload
 from polyfleet.operator.indexes import APPLICATION, WIRE_NAME
 from polyfleet.operator.reconcile.adoption import release_patch
 from polyfleet.operator.reconcile.applications import ApplicationFacts, deletion_waits, judge
@@ -66,7 +67,8 @@ async def _sweep(context: Context, application: Application) -> float | None:
     if release is None:
         return None
     name = application.spec.name
-    if await sweep_children(context, name):
+    # The workload first: a Release that goes takes its configuration with it.
+    if await sweep_workload(context, application) + await sweep_children(context, name):
         return _SWEEP_SECONDS
     await context.write(APPLICATIONS, application, metadata=release)
     context.tell(application, Notice("ApplicationSwept", "all that belonged to it is deleted"))

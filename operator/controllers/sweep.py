@@ -1,34 +1,26 @@
 """Deletes all that belongs to an application."""
 
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any
 
 from polyfleet.fleet.objects.kinds import (
+    BUILDS,
     CLAIMS,
     COMMANDS,
     DEVICES,
+    DOMAINS,
     ENROLLMENTS,
     GROUPS,
     PACKAGES,
+    RELEASES,
     ROLLOUTS,
     Kind,
 )
-from polyfleet.fleet.objects.metadata import ObjectMeta, View
 from polyfleet.kube.errors import NotFound
 from polyfleet.kube.parallel import for_each
 from polyfleet.operator.context import Context
 
 _PAGE = 500
-
-
-class Bare(View, frozen=True, kw_only=True):
-    """An object of a kind that only needs to be found and deleted."""
-
-    metadata: ObjectMeta
-
-
-def _bare_kind(name: str, plural: str) -> Kind[Any]:
-    return Kind(name, plural, cast("Any", Bare))
 
 
 # First what brings new members or keeps packages in use, so that nothing waits for long.
@@ -39,9 +31,9 @@ CHILDREN: tuple[Kind[Any], ...] = (
     DEVICES,
     GROUPS,
     PACKAGES,
-    _bare_kind("Domain", "domains"),
-    _bare_kind("Release", "releases"),
-    _bare_kind("Build", "builds"),
+    DOMAINS,
+    RELEASES,
+    BUILDS,
     CLAIMS,
 )
 

@@ -27,6 +27,9 @@ class Wanted(NamedTuple):
         return "True" if self.holds else "False"
 
 
+RECONCILED = Wanted("Ready", True, "Reconciled", "")
+
+
 class Observed(Protocol):
     """An object with a status."""
 

@@ -10,13 +10,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from polyfleet.crds.base import CustomResource
+from polyfleet.crds.base import GROUP, CustomResource
 from polyfleet.crds.generate import FOLDER, KINDS, rendered, stale, write
 from polyfleet.fleet.objects import kinds
 from polyfleet.fleet.objects.metadata import View
 
 ROOT = Path(__file__).resolve().parents[2]
-CACHED = [value for value in vars(kinds).values() if isinstance(value, kinds.Kind)]
+CACHED = [
+    value
+    for value in vars(kinds).values()
+    if isinstance(value, kinds.Kind) and value.api_version.startswith(GROUP)
+]
 DEFINITIONS = {kind.names.kind: kind.definition() for kind in KINDS}
 SCHEMAS = {
     name: definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]

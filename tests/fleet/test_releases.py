@@ -59,6 +59,10 @@ def release(desired: Desired, number: int) -> Release:
 def test_an_application_that_runs_nothing_needs_no_release() -> None:
     assert desired_state(application(), []) is None
     assert desired_state(application(workload={"processes": []}), []) is None
+    assert (
+        desired_state(application(config={"memory": {"web": "1M"}}), [], given={"A": "1"}) is None
+    )
+    assert desired_state(application(workload={"change": CHANGE}), []) is not None
 
 
 def test_the_named_build_is_the_current_one_and_else_the_newest() -> None:
@@ -76,10 +80,10 @@ def test_the_named_build_is_the_current_one_and_else_the_newest() -> None:
 
 
 def test_values_of_kubectl_count_only_without_a_configuration_of_the_api() -> None:
-    by_kubectl = desired_state(application(), [], given={"A": "1"})
+    by_kubectl = desired_state(application(), [build("b1")], given={"A": "1"})
     assert by_kubectl is not None
     assert by_kubectl.config.uuid == values_uuid({"A": "1"})
-    over_rest = desired_state(application(config={"uuid": "u1"}), [], given={"A": "1"})
+    over_rest = desired_state(application(config={"uuid": "u1"}), [build("b1")], given={"A": "1"})
     assert over_rest is not None
     assert over_rest.config.uuid == "u1"
 

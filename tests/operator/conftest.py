@@ -22,7 +22,7 @@ from polyfleet.crds.generate import KINDS
 from polyfleet.fleet.objects import kinds
 from polyfleet.local.install import connect, service_account_kubeconfig
 
-PATIENCE = 60.0
+PATIENCE = 180.0
 PLURALS = {kind.names.kind: kind.names.plural for kind in KINDS}
 VIEWS = {v.name: v.view for v in vars(kinds).values() if isinstance(v, kinds.Kind)}
 

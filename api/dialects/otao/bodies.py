@@ -126,8 +126,6 @@ def _versions(versions: list[str] | None) -> list[str] | None:
         return None
     if len(versions) > MOST_VERSIONS:
         raise Invalid("upgradableFrom", f"may have at most {MOST_VERSIONS} versions")
-    if sum(map(len, versions)) > LARGEST_TEXT:
-        raise Invalid("upgradableFrom", f"is longer than {LARGEST_TEXT} characters in all")
     for number, version in enumerate(versions):
         check_version(f"upgradableFrom[{number}]", version)
     if len(set(versions)) < len(versions):

@@ -214,8 +214,6 @@ def routes(devices: DeviceRoutes) -> list[Route]:
 
 
 async def _question(request: Request) -> _Question:
-    if request.method == "GET":
-        return _Question()  # what a body of it says means nothing (RFC 9110, 9.3.1)
     body = await read_body(request, LARGEST_BODY)
     if not body.strip():
         return _Question()

@@ -277,14 +277,6 @@ def test_what_is_wrong_with_a_message_is_told(
     assert endpoint.version is None
 
 
-def test_the_body_of_a_get_means_nothing(fleet: Fleet, anonymous: httpx.Client) -> None:
-    endpoint = fleet.device()
-    for body in (b"{", b'{"configId": "1.0.0"}', b" " * (16 * 1024 + 1)):
-        reply = anonymous.request("GET", f"{endpoint.path}/config/json", content=body)
-        assert (reply.status_code, reply.json()) == (200, NOTHING)
-    assert endpoint.version is None
-
-
 def test_a_message_that_is_too_large_is_refused(fleet: Fleet) -> None:
     endpoint = fleet.device()
     for resource in ("config/json", "applied/json"):

@@ -1,0 +1,243 @@
+"""Brings the release of an application to run, and tells how that goes.
+
+Each step is done anew from what is there, so it does not matter at which of them a process died:
+the Release, the objects it becomes, then the conditions that say how far it is.
+"""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from polyfleet.fleet.names import given_config_secret_name
+from polyfleet.fleet.objects.application import Application
+from polyfleet.fleet.objects.build import Build
+from polyfleet.fleet.objects.kinds import APPLICATIONS, BUILDS, DOMAINS, RELEASES
+from polyfleet.fleet.objects.release import Release
+from polyfleet.fleet.releases import Values, desired_state, newest_release, values_uuid
+from polyfleet.fleet.workloads.processes import ReleaseValues, release_values, wanted_processes
+from polyfleet.kube.apply import NameTakenError
+from polyfleet.kube.errors import Invalid, NotFound
+from polyfleet.kube.releases import OF_APPLICATION, create_config, ensure_release, read_values
+from polyfleet.kube.resources import SECRETS
+from polyfleet.operator.context import Context
+from polyfleet.operator.controllers.workload_objects import Deploy
+from polyfleet.operator.reconcile.adoption import metadata_patch
+from polyfleet.operator.reconcile.conditions import RECONCILED, status_patch
+from polyfleet.operator.reconcile.domains import (
+    NOTHING_RUNS,
+    application_missing,
+    judge_domain,
+    routed_hosts,
+)
+from polyfleet.operator.reconcile.progress import ProcessState, Trouble, is_available
+from polyfleet.operator.reconcile.releases import (
+    ReleaseFacts,
+    judge_application,
+    judge_releases,
+    refuse,
+    target,
+)
+
+_UNVISITED_SECONDS = 0.3
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What is to run: a release with its build and values, if they are there."""
+
+    newest: Release
+    chosen: Release
+    build: Build | None
+    values: ReleaseValues | None
+
+
+async def reconcile(context: Context, name: str) -> float | None:
+    """Do what is due about the workload of an application; return when to look again."""
+    application = context.cache.applications.get(name)
+    if application is None:
+        await _write_orphans(context, name)
+    if application is None or application.metadata.terminating:
+        return None
+    if not application.status.observed_generation:
+        return _UNVISITED_SECONDS
+    try:
+        newest = await _release(context, application)
+    except Invalid as error:
+        return await _write_refusal(context, application, Trouble("ReleaseRefused", error.message))
+    await _write_builds(context, application.spec.name, present=True)
+    # As it is after what was just written.
+    application = context.cache.applications.get(name) or application
+    if newest is None:
+        await _write_domains(context, application, runs=False)
+        return None
+    wanted = await _wanted(context, application, newest)
+    deploy = Deploy(context, application)
+    found: Trouble | None = None
+    processes: Sequence[ProcessState] = ()
+    try:
+        processes = await _run(deploy, wanted)
+    except NameTakenError as error:
+        found = Trouble("NameTaken", str(error))
+        processes = deploy.states({})
+    except Invalid as error:
+        found = Trouble("Refused", error.message)
+        processes = deploy.states({})
+    await _write_domains(context, application, runs=wanted.chosen.spec.build is not None)
+    return await _tell(context, application, wanted, processes, found or _missing(wanted))
+
+
+async def _release(context: Context, application: Application) -> Release | None:
+    name = application.spec.name
+    given = await _given(context, application)
+    builds = context.cache.builds.find(OF_APPLICATION, name)
+    desired = desired_state(application, builds, given=given)
+    known = newest_release(context.cache.releases.find(OF_APPLICATION, name))
+    config = application.spec.config
+    derived = config is None or config.uuid is None
+    if (
+        desired is not None
+        and derived
+        and (known is None or known.spec.config.uuid != desired.config.uuid)
+    ):
+        values = given or {}
+        await create_config(context.client, name, values_uuid(values), values)
+    release = await ensure_release(
+        context.writer, context.cache, application, context.clock(), given=given
+    )
+    # Nothing is wanted any more, but something was released: that stays.
+    return release or known
+
+
+async def _given(context: Context, application: Application) -> Values | None:
+    config = application.spec.config
+    name = given_config_secret_name(application.spec.name)
+    if (config is not None and config.uuid is not None) or (
+        context.given_configs.get(name) is None
+    ):
+        return None
+    try:
+        secret = await context.client.get_document(SECRETS, name)
+    except NotFound:
+        return None
+    try:
+        return {
+            key: base64.b64decode(value).decode()
+            for key, value in (secret.get("data") or {}).items()
+        }
+    except UnicodeDecodeError:
+        raise Invalid(422, "Invalid", f"the Secret {name} holds what is no text") from None
+
+
+async def _wanted(context: Context, application: Application, newest: Release) -> _Wanted:
+    name = application.spec.name
+    chosen = target(newest, context.cache.releases.find(OF_APPLICATION, name))
+    build = context.cache.builds.get(chosen.spec.build) if chosen.spec.build is not None else None
+    if build is not None and build.spec.application != name:
+        build = None
+    return _Wanted(newest, chosen, build, await _values(context, chosen))
+
+
+async def _values(context: Context, release: Release) -> ReleaseValues | None:
+    memory, config = context.workloads.memory, release.spec.config
+    key = f"{release.spec.application}/{config.uuid}"
+    known = memory.values(key)
+    if known is None:
+        values = await read_values(context.client, release.spec.application, config.uuid)
+        if values is None:
+            return None
+        known = release_values(values)
+        memory.remember_values(key, known)
+    return known
+
+
+async def _run(deploy: Deploy, wanted: _Wanted) -> Sequence[ProcessState]:
+    if wanted.chosen.spec.build is None:
+        # Nothing is to run.
+        await deploy.remove_types(frozenset())
+        return deploy.states({})
+    if wanted.build is None or wanted.values is None:
+        return deploy.states({})
+    processes = wanted_processes(deploy.application, wanted.build)
+    await deploy.apply(wanted.chosen, wanted.build, wanted.values, processes)
+    replicas = {process.type: process.replicas for process in processes}
+    states = deploy.states(replicas)
+    label = f"v{wanted.chosen.spec.version}"
+    if all(is_available(state, label) for state in states):
+        # Until now traffic went where it went before, and nothing of before was taken away.
+        await deploy.switch_traffic(processes)
+        await deploy.remove_types(frozenset(replicas))
+    return states
+
+
+def _missing(wanted: _Wanted) -> Trouble | None:
+    if wanted.chosen.spec.build is not None and wanted.build is None:
+        return Trouble("BuildMissing", f"there is no Build {wanted.chosen.spec.build}")
+    if wanted.values is None:
+        name = wanted.chosen.spec.config.secret_name
+        return Trouble("ConfigMissing", f"the Secret {name} of its configuration is gone")
+    return None
+
+
+async def _tell(
+    context: Context,
+    application: Application,
+    wanted: _Wanted,
+    processes: Sequence[ProcessState],
+    found: Trouble | None,
+) -> float | None:
+    settings, now = context.settings, context.clock()
+    facts = ReleaseFacts(
+        application=application,
+        newest=wanted.newest,
+        chosen=wanted.chosen,
+        releases=tuple(context.cache.releases.find(OF_APPLICATION, application.spec.name)),
+        processes=tuple(processes),
+        found=found,
+        refused=wanted.values.refused if wanted.values is not None else (),
+        deadline=timedelta(seconds=settings.workload_deadline),
+        pulling=timedelta(seconds=settings.workload_pull_deadline),
+    )
+    verdicts, again = judge_releases(facts, now)
+    for release, verdict in verdicts:
+        metadata = metadata_patch(release.metadata, application=release.spec.application)
+        after = await context.write(RELEASES, release, metadata=metadata, status=verdict.status)
+        context.tell(after, *verdict.notices)
+        context.tell(application, *verdict.notices)
+    verdict = judge_application(facts, now)
+    await context.write(APPLICATIONS, application, status=verdict.status)
+    if again <= 0:
+        return 0.0
+    return min(again, settings.workload_resync)
+
+
+async def _write_refusal(context: Context, application: Application, found: Trouble) -> float:
+    verdict = refuse(application, found, context.clock())
+    await context.write(APPLICATIONS, application, status=verdict.status)
+    return context.settings.workload_resync
+
+
+async def _write_domains(context: Context, application: Application, *, runs: bool) -> None:
+    domains = context.cache.domains.find(OF_APPLICATION, application.spec.name)
+    hosts, problems = routed_hosts(application, domains, context.settings)
+    taken = await Deploy(context, application).route(hosts if runs else frozenset())
+    for domain in domains:
+        problem = problems.get(domain.spec.domain) or (None if runs else NOTHING_RUNS)
+        status = judge_domain(domain, problem, taken, context.clock())
+        metadata = metadata_patch(domain.metadata, application=domain.spec.application)
+        await context.write(DOMAINS, domain, metadata=metadata, status=status)
+
+
+async def _write_builds(context: Context, name: str, *, present: bool) -> None:
+    ready = RECONCILED if present else application_missing(name)
+    for build in context.cache.builds.find(OF_APPLICATION, name):
+        metadata = metadata_patch(build.metadata, application=name)
+        status = status_patch(build, [ready], context.clock())
+        await context.write(BUILDS, build, metadata=metadata, status=status)
+
+
+async def _write_orphans(context: Context, name: str) -> None:
+    await _write_builds(context, name, present=False)
+    for domain in context.cache.domains.find(OF_APPLICATION, name):
+        status = judge_domain(domain, application_missing(name), {}, context.clock())
+        await context.write(DOMAINS, domain, status=status)

@@ -1,0 +1,263 @@
+"""How far a deploy is, what is to run, and what people are told; all from facts alone."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from polyfleet.fleet.objects.application import Application
+from polyfleet.fleet.objects.release import Release
+from polyfleet.fleet.objects.workload import Deployment, Pod
+from polyfleet.operator.reconcile.progress import ProcessState, Trouble, is_available, trouble
+from polyfleet.operator.reconcile.releases import (
+    ReleaseFacts,
+    judge_application,
+    judge_releases,
+    target,
+)
+
+NOW = datetime(2030, 1, 1, 12, 0, 0, tzinfo=UTC)
+DEADLINE = timedelta(seconds=120)
+PULLING = timedelta(seconds=600)
+APPLICATION = msgspec.convert({"metadata": {"name": "shop"}, "spec": {"name": "shop"}}, Application)
+
+
+def condition(type_: str, status: str, reason: str = "R", *, ago: float = 0) -> dict[str, Any]:
+    at = NOW - timedelta(seconds=ago)
+    since = at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"type": type_, "status": status, "reason": reason, "lastTransitionTime": since}
+
+
+def release(number: int, *conditions: dict[str, Any], build: str | None = "b") -> Release:
+    spec: dict[str, Any] = {"application": "shop", "version": number, "config": {"uuid": "u"}}
+    if build is not None:
+        spec["build"] = build
+    return msgspec.convert(
+        {
+            "metadata": {"name": f"shop-v{number}", "generation": 1},
+            "spec": spec,
+            "status": {"conditions": list(conditions)},
+        },
+        Release,
+    )
+
+
+def deployment(number: int, *, wanted: int = 2, **status: int) -> Deployment:
+    full = {"observedGeneration": 3, "replicas": wanted, "updatedReplicas": wanted}
+    full |= {"availableReplicas": wanted, "readyReplicas": wanted}
+    return msgspec.convert(
+        {
+            "metadata": {
+                "name": "d",
+                "generation": 3,
+                "labels": {"polyfleet.dev/release": f"v{number}"},
+            },
+            "spec": {"replicas": wanted},
+            "status": full | status,
+        },
+        Deployment,
+    )
+
+
+def pod(number: int, **status: Any) -> Pod:
+    metadata = {"name": "p", "labels": {"polyfleet.dev/release": f"v{number}"}}
+    return msgspec.convert({"metadata": metadata, "status": status}, Pod)
+
+
+def container(state: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return {"containerStatuses": [{"state": state, **fields}]}
+
+
+def process(found: Deployment | None, *pods: Pod) -> ProcessState:
+    return ProcessState("web", 2, found, pods)
+
+
+def facts(*releases: Release, state: ProcessState, **fields: Any) -> ReleaseFacts:
+    newest = releases[-1]
+    return ReleaseFacts(
+        application=APPLICATION,
+        newest=newest,
+        chosen=target(newest, releases),
+        releases=releases,
+        processes=(state,),
+        deadline=DEADLINE,
+        pulling=PULLING,
+        **fields,
+    )
+
+
+def told(of: ReleaseFacts, number: int) -> dict[str, tuple[str, str]]:
+    """Return the conditions that the release of that number gets."""
+    verdicts, _ = judge_releases(of, NOW)
+    for item, verdict in verdicts:
+        if item.spec.version == number and verdict.status is not None:
+            listed = verdict.status["status"]["conditions"]
+            return {one["type"]: (one["status"], one["reason"]) for one in listed}
+    return {}
+
+
+STARTING = process(deployment(1, availableReplicas=0, readyReplicas=0))
+PULL = process(
+    deployment(1, availableReplicas=1), pod(1, **container({"waiting": {"reason": "ErrImagePull"}}))
+)
+
+
+@pytest.mark.parametrize(
+    ("found", "available"),
+    [
+        (deployment(1), True),
+        (deployment(1, wanted=0), True),
+        (deployment(2), False),
+        (None, False),
+        (deployment(1, observedGeneration=2), False),
+        (deployment(1, updatedReplicas=1), False),
+        (deployment(1, replicas=3), False),
+        (deployment(1, availableReplicas=1), False),
+    ],
+)
+def test_all_instances_must_be_new_and_available(found: Deployment | None, available: bool) -> None:
+    assert is_available(process(found), "v1") is available
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (container({"waiting": {"reason": "ImagePullBackOff"}}), "ImagePullFailed"),
+        (container({"waiting": {"reason": "InvalidImageName"}}), "ImagePullFailed"),
+        (container({"waiting": {"reason": "CreateContainerConfigError"}}), "ContainerNotCreated"),
+        (container({"waiting": {"reason": "CrashLoopBackOff"}}), "CrashLoop"),
+        (
+            container(
+                {},
+                restartCount=1,
+                lastState={"terminated": {"exitCode": 137, "reason": "OOMKilled"}},
+            ),
+            "CrashLoop",
+        ),
+        (container({"waiting": {"reason": "ContainerCreating"}}), None),
+        (container({}), "NotReady"),
+        (
+            {"conditions": [condition("PodScheduled", "False", "Unschedulable")]},
+            "Unschedulable",
+        ),
+        ({}, None),
+    ],
+)
+def test_the_reason_is_read_from_the_pods(status: dict[str, Any], reason: str | None) -> None:
+    state = process(deployment(1, availableReplicas=1), pod(1, **status))
+    found = trouble([state], "v1")
+    assert (found.reason if found else None) == reason
+    assert trouble([process(deployment(1, availableReplicas=1), pod(2, **status))], "v1") is None
+
+
+def test_a_refusal_of_pods_comes_first() -> None:
+    found = msgspec.convert(
+        {
+            "metadata": {"name": "d", "labels": {"polyfleet.dev/release": "v1"}},
+            "spec": {"replicas": 2},
+            "status": {
+                "conditions": [
+                    {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: q"}
+                ]
+            },
+        },
+        Deployment,
+    )
+    crashing = pod(1, **container({"waiting": {"reason": "CrashLoopBackOff"}}))
+    assert trouble([process(found, crashing)], "v1") == Trouble(
+        "QuotaExceeded", "web: exceeded quota: q"
+    )
+
+
+def test_a_deploy_goes_on_until_its_deadline() -> None:
+    begun = facts(release(1), state=STARTING)
+    assert told(begun, 1) == {
+        "Current": ("True", "Running"),
+        "Ready": ("False", "Deploying"),
+        "Progressing": ("True", "Deploying"),
+    }
+    assert judge_releases(begun, NOW)[1] == 120
+
+    later = release(1, condition("Progressing", "True", ago=100))
+    assert judge_releases(facts(later, state=STARTING), NOW)[1] == 20
+    late = release(1, condition("Progressing", "True", ago=121))
+    found = told(facts(late, state=STARTING), 1)
+    assert found["Failed"] == ("True", "ProgressDeadlineExceeded")
+    assert found["Progressing"] == ("False", "ProgressDeadlineExceeded")
+
+
+def test_pulling_an_image_takes_the_time_it_takes() -> None:
+    late = release(1, condition("Progressing", "True", ago=300))
+    creating = pod(1, **container({"waiting": {"reason": "ContainerCreating"}}))
+    slow = process(deployment(1, availableReplicas=0), creating)
+    assert "Failed" not in told(facts(late, state=slow), 1)
+    assert judge_releases(facts(late, state=slow), NOW)[1] == 420
+
+
+def test_an_image_that_cannot_be_named_fails_at_once() -> None:
+    broken = pod(1, **container({"waiting": {"reason": "InvalidImageName"}}))
+    state = process(deployment(1, availableReplicas=0), broken)
+    assert told(facts(release(1), state=state), 1)["Failed"] == ("True", "ImagePullFailed")
+
+
+def test_the_reason_is_told_before_the_deadline_and_kept_after() -> None:
+    early = told(facts(release(1), state=PULL), 1)
+    assert early["Ready"] == ("False", "ImagePullFailed")
+    assert "Failed" not in early
+    late = release(1, condition("Progressing", "True", ago=121))
+    assert told(facts(late, state=PULL), 1)["Failed"] == ("True", "ImagePullFailed")
+
+
+def test_the_last_good_release_runs_again_after_a_failure() -> None:
+    good = release(1, condition("Deployed", "True"))
+    worse = release(2, condition("Failed", "True"), condition("Deployed", "True"))
+    nothing = release(3, condition("Deployed", "True"), build=None)
+    failed = release(4, condition("Failed", "True", "CrashLoop"))
+    assert target(failed, [good, worse, nothing, failed]) is good
+    assert target(failed, [failed]) is failed
+    assert target(release(5), [good, failed]).spec.version == 5
+
+    again = facts(good, failed, state=process(deployment(1)))
+    assert told(again, 4)["Ready"] == ("False", "CrashLoop")
+    status = judge_application(again, NOW).status
+    assert status is not None
+    conditions = {one["type"]: one for one in status["status"]["conditions"]}
+    assert conditions["WorkloadReady"]["reason"] == "ReturnedToLastGood"
+    assert conditions["WorkloadReady"]["status"] == "False"
+    assert status["status"]["release"] == status["status"]["deployedRelease"] == 1
+
+
+def test_a_release_that_was_good_does_not_fail_later() -> None:
+    was_good = release(1, condition("Deployed", "True"), condition("Progressing", "False", ago=999))
+    found = told(facts(was_good, state=PULL), 1)
+    assert found["Ready"] == ("False", "ImagePullFailed")
+    assert "Failed" not in found
+    assert judge_releases(facts(was_good, state=PULL), NOW)[1] == float("inf")
+
+
+def test_what_is_deployed_is_told_once() -> None:
+    of = facts(release(1), state=process(deployment(1)))
+    (_, verdict), *_rest = judge_releases(of, NOW)[0]
+    assert [notice.reason for notice in verdict.notices] == ["ReleaseDeployed"]
+    assert verdict.status is not None
+    settled = msgspec.convert(
+        msgspec.to_builtins(release(1)) | {"status": verdict.status["status"]}, Release
+    )
+    assert judge_releases(facts(settled, state=process(deployment(1))), NOW)[0] == []
+
+
+def test_a_release_without_a_build_runs_nothing() -> None:
+    empty = ReleaseFacts(
+        application=APPLICATION,
+        newest=release(1, build=None),
+        chosen=release(1, build=None),
+        releases=(release(1, build=None),),
+        processes=(),
+        deadline=DEADLINE,
+        pulling=PULLING,
+    )
+    assert told(empty, 1)["Ready"] == ("True", "NoBuild")
+    status = judge_application(empty, NOW).status
+    assert status is not None
+    assert "deployedRelease" not in status["status"]
