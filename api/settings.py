@@ -155,7 +155,22 @@ class DeisSettings(_Section):
     registration: Literal["enabled", "admin_only", "disabled"] = "admin_only"
     """Who may register: everybody, administrators for others, or nobody."""
     domain: str | None = Field(default=None, pattern=_DOMAIN)
-    """Applications are shown at `<id>.<domain>`; absent: the host name of the facade itself."""
+    """Applications are shown at `<id>.<domain>`; absent: the host name of the facade itself.
+
+    The operator's `workload_domain` should be the same.
+    """
+    builder_key: SecretStr | None = None
+    """What the builder proves itself with in `X-Deis-Builder-Auth`; absent: nobody is it."""
+    patience: float = Field(default=3.0, ge=0, le=60)
+    """Seconds that a change of what runs may wait until it runs, before it is answered."""
+    run_timeout: int = Field(default=600, ge=1, le=86_400)
+    """Seconds that a one-off command may take, the start of its container included."""
+    runs: int = Field(default=16, ge=1)
+    """How many one-off commands may be waited for in one process."""
+    followers: int = Field(default=64, ge=1)
+    """How many logs may be followed in one process."""
+    longest_follow: float = Field(default=3600.0, gt=0)
+    """Seconds after which a log is followed no longer."""
 
 
 class Settings(BaseSettings):
@@ -186,6 +201,8 @@ class Settings(BaseSettings):
         default="default", pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"
     )
     """The Application of dialects that know none; it is made if it is absent."""
+    workloads_namespace: str | None = None
+    """Where applications run, if not in the namespace of the installation; as the operator's."""
     insecure: bool = False
     """For development only: every caller is an administrator."""
 

@@ -10,7 +10,7 @@ import msgspec
 import orjson
 from prometheus_client import REGISTRY, CollectorRegistry
 
-from polyfleet.fleet.objects.kinds import Kind, Object
+from polyfleet.fleet.objects.kinds import PODS, Kind, Object
 from polyfleet.kube.codec import Page, codec_of
 from polyfleet.kube.configuration import Connection
 from polyfleet.kube.errors import ApiError, Invalid, NotFound
@@ -171,10 +171,14 @@ class Client:
         await self._delete(kind, name, uid, resource_version)
 
     async def list_documents(
-        self, resource: Kind[Any] | Resource, *, label_selector: str | None = None
+        self,
+        resource: Kind[Any] | Resource,
+        *,
+        label_selector: str | None = None,
+        field_selector: str | None = None,
     ) -> list[dict[str, Any]]:
         """Read all objects of a resource as plain JSON: for resources with few objects."""
-        query = _query(labelSelector=label_selector)
+        query = _query(labelSelector=label_selector, fieldSelector=field_selector)
         answer = await self._send("GET", resource, query=query, verb="list")
         return list(_document(answer).get("items") or ())
 
@@ -241,6 +245,29 @@ class Client:
             path, verb="watch", kind=kind.name, idle_timeout=idle_timeout
         )
         return read_events(stream, kind, self.metrics)
+
+    def pod_log(
+        self,
+        pod: str,
+        *,
+        lines: int,
+        most_bytes: int | None = None,
+        follow: bool = False,
+        idle_timeout: float = _IDLE_SECONDS,
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Open the log of a Pod's only container: a context manager that yields pieces of it.
+
+        It begins with the last `lines` lines, each with the time before it, and ends with the
+        container if it is to be followed. Silence of `idle_timeout` seconds raises Unavailable.
+        """
+        query = _query(
+            timestamps="true",
+            tailLines=str(lines),
+            limitBytes=None if most_bytes is None else str(most_bytes),
+            follow="true" if follow else None,
+        )
+        path = f"{collection_path(PODS, self.namespace)}/{_checked(pod)}/log?{query}"
+        return self._transport.stream(path, verb="log", kind=PODS.name, idle_timeout=idle_timeout)
 
     async def _get(self, kind: Kind[Any] | Resource, name: str) -> bytes:
         return await self._send("GET", kind, name)

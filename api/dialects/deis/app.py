@@ -1,5 +1,6 @@
 """The Deis dialect: the Controller's API, version 1.0, over the fleet's resources."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -9,7 +10,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from polyfleet.api.core.errors import PolyfleetError, from_api_error
 from polyfleet.api.core.facade import Facade
@@ -21,17 +22,22 @@ from polyfleet.api.dialects.deis import (
     builds,
     clients,
     configs,
+    containers,
     domains,
     errors,
+    hooks,
     keys,
+    logs,
     perms,
     releases,
     root,
+    runs,
     scaling,
 )
 from polyfleet.api.dialects.deis.activity import Activity
 from polyfleet.api.dialects.deis.changes import Changes
 from polyfleet.api.dialects.deis.documents import Documents
+from polyfleet.api.dialects.deis.pods import Pods
 from polyfleet.api.dialects.deis.routes import BASE, Found, Route, RouteTable, describe
 from polyfleet.kube.errors import ApiError
 from polyfleet.kube.releases import index_workloads
@@ -45,9 +51,27 @@ log = structlog.get_logger("polyfleet.deis")
 def create_dialect(facade: Facade) -> ASGIApp:
     """Return the application that answers Deis' clients."""
     activity = Activity(facade.client)
+    pods = Pods(facade)
+    documents = Documents(facade.cache)
+    run_routes = runs.RunRoutes(facade, documents, pods, activity)
+    table = [
+        *_table(facade, documents, activity),
+        *containers.routes(containers.ContainerRoutes(facade, pods)),
+        *logs.routes(logs.LogRoutes(facade, documents, pods)),
+        *runs.routes(run_routes),
+    ]
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with activity, pods:
+            sweeper = asyncio.create_task(run_routes.sweep(), name="sweep of runs")
+            yield
+            sweeper.cancel()
+            await asyncio.gather(sweeper, return_exceptions=True)
+
     # Scripts in browsers may call; they carry their token themselves, never a cookie.
     return CORSMiddleware(
-        DeisApplication(_table(facade, activity), activity),
+        DeisApplication(table, lifespan),
         allow_origins=["*"],
         allow_methods=["*"],
         allow_headers=["*"],
@@ -55,16 +79,17 @@ def create_dialect(facade: Facade) -> ASGIApp:
     )
 
 
-def _table(facade: Facade, activity: Activity) -> list[Route]:
+def _table(facade: Facade, documents: Documents, activity: Activity) -> list[Route]:
     index_workloads(facade.cache)
-    documents = Documents(facade.cache)
     changes = Changes(facade)
+    build_routes = builds.BuildRoutes(facade, changes)
     return [
         *root.routes(root.RootRoutes(facade)),
         *accounts.routes(accounts.AccountRoutes(facade)),
         *applications.routes(applications.ApplicationRoutes(facade, documents, changes)),
         *configs.routes(configs.ConfigRoutes(facade, changes)),
-        *builds.routes(builds.BuildRoutes(facade, changes)),
+        *builds.routes(build_routes),
+        *hooks.routes(hooks.HookRoutes(facade, build_routes, changes, activity)),
         *releases.routes(releases.ReleaseRoutes(facade, documents, changes)),
         *scaling.routes(scaling.ScaleRoutes(facade, documents, activity)),
         *keys.routes(keys.KeyRoutes(facade)),
@@ -77,9 +102,9 @@ def _table(facade: Facade, activity: Activity) -> list[Route]:
 class DeisApplication:
     """Answers the routes of the table; the framework documents them."""
 
-    def __init__(self, table: list[Route], activity: Activity) -> None:
+    def __init__(self, table: list[Route], lifespan: Lifespan[FastAPI]) -> None:
         self._routes = RouteTable(table)
-        self._described = _described(table, activity)
+        self._described = _described(table, lifespan)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -155,12 +180,7 @@ def _other_method(request: Request, found: Found) -> Response:
     return errors.detail(405, f"Method '{request.method}' not allowed.", allow)
 
 
-def _described(table: list[Route], activity: Activity) -> FastAPI:
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with activity:
-            yield
-
+def _described(table: list[Route], lifespan: Lifespan[FastAPI]) -> FastAPI:
     application = FastAPI(
         title="Controller API",
         version="1.0",

@@ -2,16 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from polyfleet.api.core.addresses import base_url
 from polyfleet.api.core.errors import Conflict, Forbidden, Invalid, NotFound
 from polyfleet.api.core.facade import Facade
 from polyfleet.api.dialects.deis import app_names, bodies, pages, schemas
 from polyfleet.api.dialects.deis.access import Caller, caller_of, user_of_name
+from polyfleet.api.dialects.deis.addresses import domain_of
 from polyfleet.api.dialects.deis.changes import Changes, process_list, wish
 from polyfleet.api.dialects.deis.documents import Documents, born
 from polyfleet.api.dialects.deis.errors import NOT_ALLOWED
@@ -45,7 +44,7 @@ class ApplicationRoutes:
     async def show_all(self, request: Request) -> Response:
         """List the applications that the caller may read, the oldest first."""
         caller = await caller_of(self._facade, request)
-        domain = self._domain(request)
+        domain = domain_of(self._facade, request)
         return pages.answer(
             self._facade,
             request,
@@ -69,14 +68,14 @@ class ApplicationRoutes:
             application = await self._create_named(caller, spec)
         facade = self._facade
         await ensure_release(facade.writer, facade.cache, application, facade.clock())
-        body = self._documents.application(application, self._domain(request))
+        body = self._documents.application(application, domain_of(self._facade, request))
         return Response(body, 201, media_type="application/json")
 
     async def show(self, request: Request) -> Response:
         """Show an application."""
         caller = await caller_of(self._facade, request)
         application = caller.application(request.path_params["app"])
-        body = self._documents.application(application, self._domain(request))
+        body = self._documents.application(application, domain_of(self._facade, request))
         return Response(body, media_type="application/json")
 
     async def transfer(self, request: Request) -> Response:
@@ -163,12 +162,6 @@ class ApplicationRoutes:
         except errors.AlreadyExists:
             await self._changes.forget(name, spec["config"]["uuid"])
             raise _taken(await self._facade.writer.read(APPLICATIONS, name)) from None
-
-    def _domain(self, request: Request) -> str:
-        configured = self._facade.settings.deis.domain
-        if configured is not None:
-            return configured
-        return urlsplit(base_url(self._facade, request)).hostname or "localhost"
 
 
 def routes(applications: ApplicationRoutes) -> list[Route]:

@@ -19,6 +19,7 @@ from polyfleet.api.core.errors import Conflict, NotFound
 from polyfleet.api.core.facade import Facade
 from polyfleet.api.dialects.deis.access import Caller
 from polyfleet.api.dialects.deis.errors import NOT_FOUND
+from polyfleet.api.dialects.deis.settling import settle
 from polyfleet.fleet.instants import timestamp
 from polyfleet.fleet.names import config_secret_name
 from polyfleet.fleet.objects.application import Application, Configuration
@@ -88,10 +89,18 @@ class Changes:
                 )
                 if release is None:
                     raise Conflict("the application wants nothing to run")
+                await self._settled(changed, release)
                 return changed, release
             await asyncio.sleep(_PAUSE * attempt)
             application = await facade.writer.read(APPLICATIONS, application.metadata.name)
         raise Conflict("The application changes all the time; try again.")
+
+    async def _settled(self, application: Application, release: Release) -> None:
+        number = release.spec.version
+        if release.spec.build is not None:
+            await settle(
+                self._facade, application, lambda item: item.status.deployed_release >= number
+            )
 
     async def begin(self, caller: Caller, name: str, spec: dict[str, Any]) -> dict[str, Any]:
         """Add to the spec of an application that is to be made its first, empty configuration."""

@@ -15,6 +15,7 @@ from polyfleet.api.dialects.deis.changes import process_list, structure_of
 from polyfleet.api.dialects.deis.documents import Documents
 from polyfleet.api.dialects.deis.processes import counts, types_of
 from polyfleet.api.dialects.deis.routes import BASE, Route
+from polyfleet.api.dialects.deis.settling import settle
 from polyfleet.fleet.objects.application import Application
 from polyfleet.fleet.objects.build import Build
 from polyfleet.fleet.objects.kinds import APPLICATIONS
@@ -54,6 +55,7 @@ class ScaleRoutes:
         if wanted:
             text = ", ".join(f"{name}={count}" for name, count in wanted.items())
             self._activity.tell(application, "Scaled", f"{caller.name} scaled containers {text}")
+        await settle(self._facade, application, lambda item: _is_ready(item, wanted))
         return Response(status_code=204)
 
     def _build(self, application: Application) -> Build:
@@ -85,3 +87,8 @@ def routes(scaling: ScaleRoutes) -> list[Route]:
             body_needed=False,
         )
     ]
+
+
+def _is_ready(application: Application, wanted: Mapping[str, int]) -> bool:
+    ready = {process.type: process.ready for process in application.status.processes}
+    return all(ready.get(name, 0) == count for name, count in wanted.items())

@@ -254,3 +254,73 @@ class NewVersion(Body):
 
 class Counts(RootModel[dict[str, int | str]]):
     """How many instances of each process type."""
+
+
+class Container(Body):
+    """A container of an application."""
+
+    owner: str
+    app: str
+    release: str
+    created: Date
+    updated: Date
+    uuid: Uuid
+    type: str
+    num: int
+    state: Literal["initialized", "created", "up", "down", "destroyed", "crashed", "error"]
+
+
+class Command(BaseModel):
+    """A command to run."""
+
+    command: str
+
+
+class Result(Body):
+    """How a command ended; the command lines get a list of the two instead."""
+
+    rc: int
+    output: str
+
+
+class Receiver(BaseModel):
+    """For whom the builder acts, and on which application."""
+
+    receive_user: str
+    receive_repo: str
+
+
+class Push(Receiver):
+    """What was pushed."""
+
+    sha: str
+    fingerprint: str | None = None
+    ssh_connection: str | None = None
+    ssh_original_command: str | None = None
+
+
+class PushNote(Body):
+    """A push that was noted."""
+
+    owner: str
+    app: str
+    receive_user: str
+    receive_repo: str
+    sha: str
+    fingerprint: str
+    ssh_connection: str
+    ssh_original_command: str
+    created: Date
+    updated: Date
+    uuid: Uuid
+
+
+class PushedBuild(Receiver, NewBuild):
+    """An image that was built of a push."""
+
+
+class Deployed(Body):
+    """The release that was made, and where it is to be found."""
+
+    release: NewVersion
+    domains: list[str]

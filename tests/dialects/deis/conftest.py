@@ -9,13 +9,20 @@ from tests.dialects.conftest import StartSharedFacade
 from tests.dialects.deis.controller import Controller, Person, register, unique
 from tests.facade_fixtures import FacadeServer
 
-DOMAIN = "example.com"
+BUILDER_KEY = "builder-key-of-these-tests"
+SETTINGS = {
+    "registration": "enabled",
+    "domain": "example.com",
+    "builder_key": BUILDER_KEY,
+    # No operator runs here, so nothing would be worth waiting for.
+    "patience": 0,
+}
 
 
 @pytest.fixture(scope="session")
 def server(start_shared_facade: StartSharedFacade) -> Iterator[FacadeServer]:
     """Provide the shared facade, in which somebody is an administrator already."""
-    with start_shared_facade(deis={"registration": "enabled", "domain": DOMAIN}) as running:
+    with start_shared_facade(deis=SETTINGS) as running:
         running.user_token("first", administrator=True)
         yield running
 
