@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from tests.dialects.conftest import StartSharedFacade
 from tests.dialects.deis.controller import Controller, Person, register, unique
 from tests.facade_fixtures import FacadeServer
+from tests.shared_facade import StartSharedFacade
 
 BUILDER_KEY = "builder-key-of-these-tests"
 SETTINGS = {
