@@ -31,14 +31,16 @@ _SECONDS = 1800
 def product_image(tag: str, *, cache: Path | None = None) -> Path:
     """Return a tar file with the image `docker.io/local/polyfleet:tag`, built unless cached.
 
-    It is found again by its description and the code. Raises BuildError with the last lines of
-    what the build printed.
+    It is found again by its description and the code; older ones of the tag are removed. Raises
+    BuildError with the last lines of what the build printed.
     """
     folder = (cache or cache_directory(os.environ)) / "images"
     file = folder / f"polyfleet-{tag}-{_digest()}.tar"
     with exclusive(folder / ".lock"):
         if not file.exists():
             build_product_image(file, reference=f"{REFERENCE}:{tag}")
+            for older in set(folder.glob(f"polyfleet-{tag}-*")) - {file, file.with_suffix(".log")}:
+                older.unlink()
     return file
 
 

@@ -20,16 +20,10 @@ from kubernetes import client
 from polyfleet.local.cluster import program_folder
 from polyfleet.local.control_plane import ControlPlane
 from polyfleet.local.install import connect, install_definitions, service_account_kubeconfig
-from polyfleet.local.node_requirements import NodeTools, node_tools
 from polyfleet.local.ports import free_port
 from polyfleet.local.probe import answers_ok_plain
 from polyfleet.local.processes import spawn, stop, wait_until
-from polyfleet.local.programs import (
-    build_control_plane,
-    build_helm,
-    build_node,
-    build_object_storage,
-)
+from polyfleet.local.programs import build_helm, build_object_storage
 
 EXISTING = "POLYFLEET_TEST_KUBECONFIG"
 pytest_plugins = [
@@ -83,9 +77,6 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             build_object_storage()
         if "helm_program" in wanted:
             build_helm()
-        if "node_tools" in wanted and isinstance(node_tools(os.environ), NodeTools):
-            build_control_plane(controller_manager=True)
-            build_node()
         shared = "control_plane" in wanted and EXISTING not in os.environ
         with_manager = "all_programs" in wanted or (shared and "controller_manager" in wanted)
         if shared or with_manager or "programs" in wanted:

@@ -6,7 +6,9 @@ this machine cannot run a node those tests are skipped, and the reason says why.
 
 import os
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -14,8 +16,11 @@ from polyfleet.local.install import install_definitions
 from polyfleet.local.node import Node
 from polyfleet.local.node_cluster import NodeCluster
 from polyfleet.local.node_requirements import NodeTools, node_tools
-from polyfleet.local.programs import build_node
+from polyfleet.local.product_image import product_image
+from polyfleet.local.programs import build_control_plane, build_node
 from polyfleet.local.sample_images import sample_image
+
+IMAGE_TAG = "e2e"
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,20 @@ class SampleImages:
     first: str
     second: str
     broken: str
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build what the chosen tests need: here, where it shows and no test's time-out counts."""
+    wanted = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    if session.config.option.collectonly or "node_tools" not in wanted:
+        return
+    capture = session.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled() if capture else nullcontext():
+        if isinstance(node_tools(os.environ), NodeTools):
+            build_control_plane(controller_manager=True)
+            build_node()
+            if "product_image_file" in wanted:
+                product_image(IMAGE_TAG)
 
 
 @pytest.fixture(scope="session", name="node_tools")
@@ -51,6 +70,12 @@ def node_cluster(
 def node(node_cluster: NodeCluster) -> Node:
     """Provide the node of that cluster."""
     return node_cluster.node
+
+
+@pytest.fixture(scope="session")
+def product_image_file() -> Path:
+    """Provide Polyfleet's own image as a tar file; it is named by REFERENCE and IMAGE_TAG."""
+    return product_image(IMAGE_TAG)
 
 
 @pytest.fixture(scope="session")

@@ -37,13 +37,14 @@ spec:
   selector: {{app: web}}
   ports: [{{port: 80, targetPort: 5000}}]
 """
-READY = ("rollout", "status", "deployment/web", "--timeout=50s")
+PATIENCE = 240
+READY = ("get", "deployment", "web", "-o", "jsonpath={.status.readyReplicas}")
 
 
 @pytest.fixture
 def web(kubectl: Callable[..., str], sample_images: SampleImages) -> Callable[..., str]:
     kubectl("apply", "-f", "-", stdin=WEB.format(image=sample_images.first))
-    kubectl(*READY)
+    assert wait_until(lambda: kubectl(*READY) == "2", seconds=PATIENCE)
     return kubectl
 
 
