@@ -16,7 +16,7 @@ from polyfleet.kube.client import Client
 from polyfleet.kube.errors import AlreadyExists, ApiError, Conflict, NotFound
 from polyfleet.kube.resources import LEASES
 
-DURATION = 15.0
+DURATION = 10.0
 _RELEASE_SECONDS = 5.0
 
 _log = structlog.get_logger(__name__)

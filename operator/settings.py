@@ -84,8 +84,8 @@ class Settings(BaseSettings):
     config_orphan_age: float = Field(default=300.0, ge=0)
     """How old such a Secret is before it is deleted: its Application may be about to name it."""
 
-    lease_duration: float = Field(default=15.0, ge=1)
-    """After how long without a sign of life another replica takes over."""
+    lease_duration: float = Field(default=10.0, ge=1)
+    """After how long without a sign of life another replica takes over; a fifth more at most."""
     sync_timeout: float = Field(default=120.0, gt=0)
     """How long the first filling of the cache may take."""
     stale_after: float = Field(default=90.0, gt=0)

@@ -78,7 +78,7 @@ class Proxy:
         try:
             if self._refusing:
                 return
-            far_reader, upstream = await asyncio.open_connection(*self.target)
+            far_reader, upstream = await self._dial()
             self._writers.add(upstream)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._pass_on(reader, upstream))
@@ -91,6 +91,9 @@ class Proxy:
                     self._writers.discard(end)
                     end.transport.abort()
             self._tasks.discard(task)
+
+    async def _dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection(*self.target)
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65536):
