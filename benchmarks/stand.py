@@ -158,9 +158,7 @@ class Stand(AbstractContextManager["Stand"]):
 
     def _start(self) -> None:
         with StepProgress("Control plane"):
-            programs = program_folder(os.environ)
-            plane = ControlPlane(self._directory / "cluster", programs, ends_with_parent=True)
-            self._stack.enter_context(plane)
+            plane = self._start_plane(self._directory / "cluster")
         self._stack.callback(self._stop_services)
         self.administrator = plane.kubeconfig
         self.api_server_url = plane.url
@@ -175,6 +173,10 @@ class Stand(AbstractContextManager["Stand"]):
             )
             self.management_token = self._bootstrap()
             self.api_token = _token(self._installed.facade_kubeconfig)
+
+    def _start_plane(self, directory: Path) -> ControlPlane:
+        plane = ControlPlane(directory, program_folder(os.environ), ends_with_parent=True)
+        return self._stack.enter_context(plane)
 
     def _bootstrap(self) -> str:
         done = subprocess.run(
