@@ -6,7 +6,7 @@ from pydantic import Field
 
 from polyfleet.crds.base import Column, CustomResource, Names, Part
 from polyfleet.crds.conditions import Status
-from polyfleet.crds.types import IMMUTABLE, CreatedAt, Instant, Scopes, Text, Uid
+from polyfleet.crds.types import IMMUTABLE_SPEC, CreatedAt, Instant, Scopes, Text, Uid
 
 
 class AccessTokenSpec(Part):
@@ -46,7 +46,7 @@ class AccessToken(CustomResource):
     )
     selectable: ClassVar[tuple[str, ...]] = (".spec.user", ".spec.userUid", ".spec.prefix")
 
-    spec: Annotated[AccessTokenSpec, IMMUTABLE]
+    spec: Annotated[AccessTokenSpec, IMMUTABLE_SPEC]
     """A token by the hash of its text."""
     status: AccessTokenStatus | None = None
     """What Polyfleet observed."""

@@ -7,7 +7,7 @@ from pydantic import Field
 from polyfleet.crds.base import APPLICATION, Column, CustomResource, Names, Part
 from polyfleet.crds.conditions import Status
 from polyfleet.crds.types import (
-    IMMUTABLE,
+    IMMUTABLE_SPEC,
     ApplicationName,
     CreatedAt,
     LongText,
@@ -57,7 +57,7 @@ class Build(CustomResource):
     )
     selectable: ClassVar[tuple[str, ...]] = (".spec.application", ".spec.uuid")
 
-    spec: Annotated[BuildSpec, IMMUTABLE]
+    spec: Annotated[BuildSpec, IMMUTABLE_SPEC]
     """A given image and how it is started."""
     status: BuildStatus | None = None
     """What Polyfleet observed."""

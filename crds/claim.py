@@ -6,7 +6,7 @@ from pydantic import Field
 
 from polyfleet.crds.base import APPLICATION, Column, CustomResource, Names, Part
 from polyfleet.crds.conditions import Status
-from polyfleet.crds.types import IMMUTABLE, ApplicationName, CreatedAt, ObjectName, Uid
+from polyfleet.crds.types import IMMUTABLE_SPEC, ApplicationName, CreatedAt, ObjectName, Uid
 
 
 class ClaimHolder(Part):
@@ -51,7 +51,7 @@ class Claim(CustomResource):
     )
     selectable: ClassVar[tuple[str, ...]] = (".spec.application", ".spec.type", ".spec.holder.name")
 
-    spec: Annotated[ClaimSpec, IMMUTABLE]
+    spec: Annotated[ClaimSpec, IMMUTABLE_SPEC]
     """What is taken, and for whom."""
     status: ClaimStatus | None = None
     """What Polyfleet observed."""

@@ -8,7 +8,7 @@ from polyfleet.crds.base import APPLICATION, Column, CustomResource, Names, Part
 from polyfleet.crds.conditions import Status
 from polyfleet.crds.schema import Extension
 from polyfleet.crds.types import (
-    IMMUTABLE,
+    IMMUTABLE_SPEC,
     ApplicationName,
     CreatedAt,
     Instant,
@@ -90,7 +90,7 @@ class Command(CustomResource):
     )
     selectable: ClassVar[tuple[str, ...]] = (".spec.application", ".spec.device", ".spec.name")
 
-    spec: Annotated[CommandSpec, IMMUTABLE]
+    spec: Annotated[CommandSpec, IMMUTABLE_SPEC]
     """What is sent to whom, and until when it makes sense."""
     status: CommandStatus | None = None
     """How far it is."""

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 from polyfleet.crds.base import APPLICATION, READY, REASON, Column, CustomResource, Names, Part
 from polyfleet.crds.conditions import Status
 from polyfleet.crds.schema import Rule
-from polyfleet.crds.types import IMMUTABLE, ApplicationName, CreatedAt, HostName, UserName
+from polyfleet.crds.types import IMMUTABLE_SPEC, ApplicationName, CreatedAt, HostName, UserName
 
 
 class DomainSpec(Part):
@@ -47,7 +47,7 @@ class Domain(CustomResource):
     )
     selectable: ClassVar[tuple[str, ...]] = (".spec.application", ".spec.domain")
 
-    spec: Annotated[DomainSpec, IMMUTABLE]
+    spec: Annotated[DomainSpec, IMMUTABLE_SPEC]
     """A host name and where it leads."""
     status: DomainStatus | None = None
     """What Polyfleet observed."""

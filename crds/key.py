@@ -6,7 +6,7 @@ from pydantic import Field
 
 from polyfleet.crds.base import Column, CustomResource, Names, Part
 from polyfleet.crds.conditions import Status
-from polyfleet.crds.types import IMMUTABLE, CreatedAt, ShortText, Uid
+from polyfleet.crds.types import IMMUTABLE_SPEC, CreatedAt, ShortText, Uid
 
 
 class KeySpec(Part):
@@ -41,7 +41,7 @@ class Key(CustomResource):
     )
     selectable: ClassVar[tuple[str, ...]] = (".spec.user", ".spec.userUid", ".spec.id")
 
-    spec: Annotated[KeySpec, IMMUTABLE]
+    spec: Annotated[KeySpec, IMMUTABLE_SPEC]
     """A public key and whose it is."""
     status: KeyStatus | None = None
     """What Polyfleet observed."""

@@ -7,7 +7,7 @@ from pydantic import Field
 from polyfleet.crds.base import APPLICATION, READY, Column, CustomResource, Names, Part
 from polyfleet.crds.conditions import Status
 from polyfleet.crds.types import (
-    IMMUTABLE,
+    IMMUTABLE_SPEC,
     ApplicationName,
     CreatedAt,
     HostName,
@@ -73,7 +73,7 @@ class Release(CustomResource):
     )
     selectable: ClassVar[tuple[str, ...]] = (".spec.application", ".spec.version", ".spec.build")
 
-    spec: Annotated[ReleaseSpec, IMMUTABLE]
+    spec: Annotated[ReleaseSpec, IMMUTABLE_SPEC]
     """A numbered pair of a build and a configuration, never changed."""
     status: ReleaseStatus | None = None
     """What Polyfleet observed."""

@@ -10,6 +10,10 @@ from polyfleet.crds.schema import PRESERVE_UNKNOWN, Extension, ListMap, Rule
 ATOMIC = Extension("x-kubernetes-list-type", "atomic")
 SET = Extension("x-kubernetes-list-type", "set")
 IMMUTABLE = Rule("self == oldSelf", "field is immutable")
+IMMUTABLE_SPEC = Rule(
+    "self == oldSelf",
+    "the spec is immutable in all its parts: create another object",
+)
 
 
 def list_map(*keys: str) -> ListMap:
@@ -39,10 +43,13 @@ JsonText = Annotated[str, Field(min_length=1, max_length=65536)]
 Instant = Annotated[str, Field(max_length=40, pattern=_INSTANT), Extension("format", "date-time")]
 CreatedAt = Annotated[
     str,
-    Field(
-        max_length=27, pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z$"
+    Field(max_length=40),
+    # Without the format: rules would see an instant, not its text.
+    Rule(
+        "self.matches(r'^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{6}Z$')"
+        " && timestamp(self) >= timestamp('0001-01-01T00:00:00Z')",
+        "must be an instant in UTC to the microsecond, such as 2026-01-31T09:30:00.000000Z",
     ),
-    Extension("format", "date-time"),
     IMMUTABLE,
 ]
 Sha256 = Annotated[str, Field(max_length=64, pattern="^[0-9a-f]{64}$")]
