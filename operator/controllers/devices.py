@@ -21,6 +21,7 @@ from polyfleet.operator.reconcile.devices import (
     stale_groups,
     wanted_labels,
 )
+from polyfleet.operator.reconcile.oversized import oversized_notice
 from polyfleet.operator.settings import Settings
 
 _UNSURE_SECONDS = 2.0
@@ -59,8 +60,11 @@ async def reconcile(context: Context, name: str) -> float | None:
         # Otherwise the status would still claim the one that belongs to an older device.
         status = {"status": {**(status or {}).get("status", {}), "serial": serial}}
     if status is not None:
+        notice = oversized_notice(device, device.spec)
         await context.limiter.acquire()
         await context.write(DEVICES, device, status=status)
+        if notice is not None:
+            context.tell(device, notice)
     return _UNSURE_SECONDS if len(gone) < len(stale) else None
 
 

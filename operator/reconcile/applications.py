@@ -10,6 +10,7 @@ import msgspec
 from polyfleet.fleet.objects.application import KEEPS_DEVICES, Application, UserReference
 from polyfleet.fleet.objects.metadata import FINALIZER
 from polyfleet.operator.reconcile.conditions import Wanted, enumerated, has_reason, status_patch
+from polyfleet.operator.reconcile.oversized import oversized, oversized_notice
 from polyfleet.operator.reconcile.verdict import Notice, Verdict
 
 READY = "Ready"
@@ -31,9 +32,10 @@ class ApplicationFacts:
 def judge(facts: ApplicationFacts, now: datetime) -> Verdict:
     """Return what the application's status should say."""
     members = bound_members(facts.application, facts.user_uid)
+    large = oversized(facts.application, facts.application.spec)
     status = status_patch(
         facts.application,
-        [_ready(facts)],
+        [_ready(facts), *([large] if large is not None else ())],
         now,
         devices=facts.devices,
         groups=facts.groups,
@@ -44,6 +46,8 @@ def judge(facts: ApplicationFacts, now: datetime) -> Verdict:
     told = has_reason(facts.application, READY, HAS_DEVICES)
     if facts.application.metadata.terminating and deletion_waits(facts) and not told:
         notices = (Notice(HAS_DEVICES, _waiting(facts), "Warning"),)
+    if (notice := oversized_notice(facts.application, facts.application.spec)) is not None:
+        notices += (notice,)
     return Verdict(metadata=finalizers_patch(facts), status=status, notices=notices)
 
 

@@ -13,6 +13,7 @@ from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.group import DeviceGroup
 from polyfleet.fleet.objects.metadata import APPLICATION_LABEL, GROUP_LABEL_PREFIX
 from polyfleet.operator.reconcile.conditions import Wanted, condition_list, enumerated, holds
+from polyfleet.operator.reconcile.oversized import oversized
 
 GROUP_CONFLICT = "GroupConflict"
 READY = "Ready"
@@ -134,6 +135,8 @@ def condition_patch(
         wanted.append(_conflict(equal))
     if trouble is not None or holds(device, READY) is False:
         wanted.append(trouble or Wanted(READY, True, "Reconciled", ""))
+    if (large := oversized(device, device.spec)) is not None:
+        wanted.append(large)
     conditions = condition_list(device, wanted, now)
     if conditions is None:
         return None

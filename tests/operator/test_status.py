@@ -248,3 +248,15 @@ def test_a_package_says_whom_its_offer_reaches_as_groups_come_and_go(
     fleet.condition("Package", unique, "Offered", "False", "FilterMissing")
     fleet.patch("Package", unique, spec={"offer": None})
     fleet.condition("Package", unique, "Offered", "False", "NotOffered")
+
+
+@pytest.mark.parametrize("kind", ["Application", "Device"])
+def test_data_that_drogue_clients_could_not_send_is_told_until_it_is_smaller(
+    fleet: Any, unique: str, kind: str
+) -> None:
+    fleet.create(kind, unique, data={"spec": {"a": "x" * 70_000}})
+    message = fleet.condition(kind, unique, "Oversized", "True", "DataTooLarge")
+    assert "65536" in message
+    fleet.comes_to(kind, unique, lambda _: message in fleet.events("DataTooLarge"))
+    fleet.patch(kind, unique, spec={"data": {"spec": {"a": "x"}}})
+    fleet.condition(kind, unique, "Oversized", "False", "DataFits")
