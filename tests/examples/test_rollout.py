@@ -5,7 +5,8 @@ from pathlib import Path
 
 from tests.facade_fixtures import StartFacade
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "rollout"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+EXAMPLE = EXAMPLES / "rollout"
 
 
 def test_a_dry_run_of_the_example_shows_its_steps(
@@ -21,6 +22,20 @@ def test_a_dry_run_of_the_example_shows_its_steps(
     assert answer.status_code == 200, answer.text
     assert [step["reaches"] for step in answer.json()["steps"]] == [1, 2, 3, 5]
     assert len(answer.json()["nextDevices"]) == 1
+
+
+def test_no_group_of_the_sample_fleet_takes_the_kettles_from_it(
+    start_facade: StartFacade, kubectl: Callable[..., str]
+) -> None:
+    kubectl("apply", "-f", str(EXAMPLES / "fleet"), "-f", str(EXAMPLE / "rollout.yaml"))
+    with start_facade() as server:
+        with server.client(server.user_token("ada", administrator=True)) as admin:
+            answers = [
+                admin.get(f"/polyfleet/v1/devices/kettle-{number}/decision").json()["decision"]
+                for number in range(1, 6)
+            ]
+    # No operator runs here: the plan is still to be made.
+    assert [answer["reason"] for answer in answers] == ["Waiting"] * 5
 
 
 CONTINUOUS = '{"spec":{"targetSelection":"Continuous"}}'
