@@ -5,6 +5,7 @@ from contextlib import suppress
 
 from polyfleet.api.core.identity.endpoint_tokens import digest
 from polyfleet.cli.cluster import open_client
+from polyfleet.fleet.attributes import TYPE_KEY
 from polyfleet.fleet.names import application_label, object_name
 from polyfleet.fleet.objects.kinds import DEVICES
 from polyfleet.fleet.objects.metadata import APPLICATION_LABEL
@@ -25,9 +26,12 @@ async def register_endpoints(plan: Plan, namespace: str | None) -> None:
         writer = Writer(client, None)
 
         async def register(machine: Machine) -> None:
+            # Kaa's devices have no word for their type, so people declare what they take it for.
+            told = machine.told().device_type
             spec = {
                 "application": plan.home,
                 "deviceId": machine.identifier,
+                "attributes": [{"name": TYPE_KEY, "value": {"string": told}}],
                 "endpointTokenHashes": [digest(endpoint_token(machine.identifier))],
             }
             name = object_name("Device", plan.home, machine.identifier)
