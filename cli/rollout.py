@@ -52,7 +52,8 @@ def plan(
         table.add_row(str(step["number"]), "yes" if step["open"] else "no", *numbers)
     Console(soft_wrap=True).print(table)
     if answer["nextCount"]:
-        typer.echo(f"the next step adds {answer['nextCount']} devices, first of all:")
+        devices = "1 device" if answer["nextCount"] == 1 else f"{answer['nextCount']} devices"
+        typer.echo(f"the next step adds {devices}, first of all:")
         for device in answer["nextDevices"]:
             typer.echo(f"  {device['id']} at {device['position']:.4f}")
 
@@ -122,6 +123,8 @@ def _change(
     async def work() -> None:
         async with open_client(namespace) as client:
             rollout = await client.get(ROLLOUTS, name)
+            if rollout.spec.aborted:
+                fail(f"{name} was aborted, for good; make another one")
             await Writer(client, None).patch(ROLLOUTS, rollout, {"spec": change(rollout)})
 
     run(work)

@@ -124,6 +124,10 @@ def test_a_person_pauses_resumes_retries_and_aborts(fleet: Kubectl, polyfleet: R
     assert spec(fleet)["retryFailedBefore"].endswith("Z")
     assert polyfleet("rollout", "abort", NAME).exit_code == 0
     assert spec(fleet)["aborted"] is True
+    for word in ("resume", "retry", "promote"):
+        done = polyfleet("rollout", word, NAME)
+        assert done.exit_code == 1
+        assert "was aborted" in done.stderr
     assert polyfleet("rollout", "abort", "default.other").exit_code == 1
 
 
