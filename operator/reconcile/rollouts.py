@@ -142,7 +142,7 @@ def _progressing(facts: RolloutFacts, wait: Wait | None) -> Wanted:
 
 
 def _stopped(facts: RolloutFacts) -> Wanted | None:
-    """Say why nothing is offered, if nothing is."""
+    """Say why it goes no further, if it does not."""
     state = facts.rollout.state
     if state == "Aborted":
         return Wanted(PROGRESSING, False, "Aborted", "it offers nothing any more")
