@@ -3,14 +3,17 @@
 import signal
 import socket
 import sys
+from typing import cast
 
 import structlog
 import uvicorn
 from pydantic import ValidationError
 
-from polyfleet.api.app import create_app
+from polyfleet.api.app import FacadeApplication, create_app
+from polyfleet.api.core.identity.clock import Clock, wall_clock
 from polyfleet.api.core.logging import configure_logging
 from polyfleet.api.protocol import BoundedProtocol
+from polyfleet.api.server import FacadeServer
 from polyfleet.api.settings import Settings
 
 _BACKLOG = 2048
@@ -33,7 +36,8 @@ def main() -> int:
     except OSError as error:
         log.error("cannot listen", host=settings.host, port=settings.port, error=str(error))  # noqa: TRY400 - the address says it all
         return 1
-    server = uvicorn.Server(server_config(settings))
+    config = server_config(settings)
+    server = FacadeServer(config, cast("FacadeApplication", config.app))
     log.info("starting", host=settings.host, port=listeners[0].getsockname()[1])
     # Uvicorn repeats the signal that ended it; by then all is done that it should cause.
     for stop in (signal.SIGTERM, signal.SIGINT):
@@ -42,10 +46,10 @@ def main() -> int:
     return 0 if server.started else 1
 
 
-def server_config(settings: Settings) -> uvicorn.Config:
+def server_config(settings: Settings, clock: Clock = wall_clock) -> uvicorn.Config:
     """Return how uvicorn serves the facade."""
     return uvicorn.Config(
-        create_app(settings),
+        create_app(settings, clock),
         loop="uvloop",
         http=BoundedProtocol,
         lifespan="on",

@@ -16,6 +16,7 @@ from prometheus_client import (
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from polyfleet.api.core.facade import Facade
+from polyfleet.api.core.identity.clock import Clock, wall_clock
 from polyfleet.api.core.metrics import RequestMetrics
 from polyfleet.api.dispatcher import Dispatcher
 from polyfleet.api.lifespan import lifespan_of
@@ -63,8 +64,9 @@ class Part(Protocol):
 class FacadeApplication:
     """The ASGI application; `facade` is set from its startup to its shutdown."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Clock = wall_clock) -> None:
         self._settings = settings
+        self._clock = clock
         self._dispatcher: ASGIApp | None = None
         self.facade: Facade | None = None
 
@@ -81,6 +83,11 @@ class FacadeApplication:
         else:
             await self._dispatcher(scope, receive, send)
 
+    def stop_waiting(self) -> None:
+        """Have requests that wait for news answered now: the process is to end."""
+        if self.facade is not None:
+            self.facade.stopping.set()
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Facade]:
         """Open the facade and its dialects for the length of the block."""
@@ -90,7 +97,9 @@ class FacadeApplication:
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=registry)
         async with AsyncExitStack() as stack:
-            facade = await stack.enter_async_context(open_facade(self._settings, registry))
+            facade = await stack.enter_async_context(
+                open_facade(self._settings, registry, clock=self._clock)
+            )
             registry.register(CacheMetrics(facade))
             dispatcher = Dispatcher(metrics)
             off = self._settings.dialects_off
@@ -129,9 +138,9 @@ class FacadeApplication:
             await send({"type": "lifespan.shutdown.complete"})
 
 
-def create_app(settings: Settings) -> FacadeApplication:
+def create_app(settings: Settings, clock: Clock = wall_clock) -> FacadeApplication:
     """Return the facade; it opens the API server and fills its cache in its lifespan."""
-    return FacadeApplication(settings)
+    return FacadeApplication(settings, clock)
 
 
 def _parts(settings: Settings) -> list[tuple[str, Part]]:

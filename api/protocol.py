@@ -24,6 +24,13 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_is_new = False
         self._head_size = 0
         self._head_timer: asyncio.TimerHandle | None = None
+        self._draining = False
+
+    def drain(self) -> None:
+        """Let the answer that comes next be the last: the process is to end."""
+        self._draining = True
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first head."""
@@ -69,6 +76,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_open = False
         self._unwatch()
         super().on_headers_complete()
+        if self._draining and self.cycle is not None:
+            self.cycle.keep_alive = False
 
     def _watch(self) -> None:
         self._head_timer = self.loop.call_later(HEAD_TIMEOUT, self._too_slow)

@@ -11,6 +11,7 @@ import psutil
 from benchmarks.figures import Rate
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
+RELIABILITY = PAGE.with_name("reliability.md")
 _MIB = 1024 * 1024
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -24,12 +25,12 @@ from polyfleet.local.control_plane import API_SERVER, ETCD, ControlPlane
 from polyfleet.local.errors import LocalError, last_lines
 from polyfleet.local.ports import free_port
 from polyfleet.local.probe import answers_ok_plain
-from polyfleet.local.processes import ProcessRecord, is_running, spawn, stop
+from polyfleet.local.processes import ProcessRecord, is_running, spawn, stop, wait_until
 from polyfleet.local.progress import StepProgress
 
 NAMESPACE = "polyfleet"
 FACADE, OPERATOR = "facade", "operator"
-SECOND_FACADE = "second facade"
+SECOND_FACADE, SECOND_OPERATOR = "second facade", "second operator"
 HOST = "127.0.0.1"
 CONNECTIONS = 32
 
@@ -38,6 +39,7 @@ _MODULES = {
     FACADE: "polyfleet.api",
     SECOND_FACADE: "polyfleet.api",
     OPERATOR: "polyfleet.operator",
+    SECOND_OPERATOR: "polyfleet.operator",
 }
 _READY_SECONDS = 600
 _POLL_SECONDS = 0.01
@@ -116,6 +118,13 @@ class Stand(AbstractContextManager["Stand"]):
         if record := self._services.pop(name, None):
             stop(record)
 
+    def kill_service(self, name: str) -> None:
+        """End facade or operator without a warning."""
+        record = self._services.pop(name)
+        os.kill(record.pid, signal.SIGKILL)
+        if not wait_until(lambda: not is_running(record), seconds=_READY_SECONDS):
+            raise LocalError(f"{name} does not end")
+
     def load_facade(
         self,
         title: str,
@@ -193,7 +202,7 @@ class Stand(AbstractContextManager["Stand"]):
     def _environment(self, name: str, port: int) -> Mapping[str, str]:
         kubeconfig = (
             self._installed.operator_kubeconfig
-            if name == OPERATOR
+            if name in {OPERATOR, SECOND_OPERATOR}
             else self._installed.facade_kubeconfig
         )
         inherited = {

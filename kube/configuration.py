@@ -3,7 +3,6 @@
 import base64
 import binascii
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from polyfleet.kube.certificates import ClientCertificate
 from polyfleet.kube.tokens import ExecToken, FileToken, StaticToken, TokenSource
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -32,6 +32,8 @@ class Connection:
     host: str
     ssl: SSLContext | None = None
     token: TokenSource | None = field(default=None, repr=False)
+    certificate: ClientCertificate | None = field(default=None, repr=False)
+    """That in `ssl`, if there is one."""
     server_name: str | None = None
     namespace: str = "default"
 
@@ -78,8 +80,7 @@ def _in_cluster() -> Connection:
 
 def _from_kubeconfig(path: Path) -> Connection:
     try:
-        document = yaml.safe_load(path.read_text())
-        return _Kubeconfig(document, path.resolve().parent).connection()
+        return _Kubeconfig(path).connection()
     except (OSError, yaml.YAMLError, SSLError, binascii.Error, KeyError, TypeError) as error:
         raise ConfigurationError(f"{path} cannot be read: {error!r}") from error
 
@@ -87,20 +88,23 @@ def _from_kubeconfig(path: Path) -> Connection:
 class _Kubeconfig:
     """One kubeconfig file; paths in it are relative to its own folder."""
 
-    def __init__(self, document: Mapping[str, Any], folder: Path) -> None:
-        self._document = document
-        self._folder = folder
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._document: Mapping[str, Any] = yaml.safe_load(path.read_text())
+        self._folder = path.resolve().parent
 
     def connection(self) -> Connection:
         context = self._named("contexts", self._document["current-context"])["context"]
         cluster = self._named("clusters", context["cluster"])["cluster"]
-        user = self._named("users", context["user"])["user"] if context.get("user") else {}
         if cluster.get("proxy-url"):
             raise ConfigurationError("proxy-url is not supported")
+        user = self._user()
+        ssl = self._ssl(cluster) if cluster["server"].startswith("https:") else None
         return Connection(
             host=cluster["server"].rstrip("/"),
-            ssl=self._ssl(cluster, user) if cluster["server"].startswith("https:") else None,
+            ssl=ssl,
             token=self._token(user, cluster),
+            certificate=self._certificate(ssl) if ssl and self._pem(user) else None,
             server_name=cluster.get("tls-server-name"),
             namespace=context.get("namespace") or "default",
         )
@@ -111,15 +115,37 @@ class _Kubeconfig:
                 return dict(entry)
         raise KeyError(f"{section} has no entry named {name}")
 
-    def _ssl(self, cluster: Mapping[str, Any], user: Mapping[str, Any]) -> SSLContext:
+    def _user(self) -> Mapping[str, Any]:
+        context = self._named("contexts", self._document["current-context"])["context"]
+        if not context.get("user"):
+            return {}
+        user: Mapping[str, Any] = self._named("users", context["user"])["user"]
+        return user
+
+    def _certificate(self, context: SSLContext) -> ClientCertificate:
+        path = self._path
+
+        def read() -> bytes:
+            # Whoever renews it writes the kubeconfig itself anew, or files that it names.
+            try:
+                now = _Kubeconfig(path)
+                return now._pem(now._user())
+            except (yaml.YAMLError, KeyError, TypeError) as error:
+                # The error's own text may quote the file, and with it the key.
+                raise ValueError(f"no kubeconfig ({type(error).__name__})") from None
+
+        return ClientCertificate(context, read, path)
+
+    def _pem(self, user: Mapping[str, Any]) -> bytes:
+        certificate, key = (self._data(user, "client-certificate"), self._data(user, "client-key"))
+        return certificate + b"\n" + key if certificate and key else b""
+
+    def _ssl(self, cluster: Mapping[str, Any]) -> SSLContext:
         authority = self._data(cluster, "certificate-authority")
         context = create_default_context(cadata=authority.decode() if authority else None)
         if cluster.get("insecure-skip-tls-verify"):
             context.check_hostname = False
             context.verify_mode = CERT_NONE
-        certificate, key = (self._data(user, "client-certificate"), self._data(user, "client-key"))
-        if certificate and key:
-            _load_client_certificate(context, certificate, key)
         return context
 
     def _token(self, user: Mapping[str, Any], cluster: Mapping[str, Any]) -> TokenSource | None:
@@ -137,11 +163,3 @@ class _Kubeconfig:
         if inline := section.get(f"{key}-data"):
             return base64.b64decode(inline, validate=True)
         return (self._folder / section[key]).read_bytes() if section.get(key) else None
-
-
-def _load_client_certificate(context: SSLContext, certificate: bytes, key: bytes) -> None:
-    # The ssl module reads certificates from files only; mkstemp makes them mode 600.
-    with tempfile.NamedTemporaryFile() as file:
-        file.write(certificate + b"\n" + key)
-        file.flush()
-        context.load_cert_chain(file.name)

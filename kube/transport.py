@@ -44,6 +44,7 @@ class Transport:
     ) -> None:
         address = urlsplit(connection.host)
         self._token = connection.token
+        self._certificate = connection.certificate
         self._metrics = metrics
         self._request_timeout = request_timeout
         self._pool = Pool(connection, connections)
@@ -72,10 +73,8 @@ class Transport:
         try:
             return await self._attempt(call)
         except Unauthorized:
-            if self._token is None:
+            if not await self._renewed():
                 raise
-            # A token renewed in its file is told apart from a refused one by asking again.
-            self._token.invalidate()
             return await self._attempt(call)
 
     @asynccontextmanager
@@ -138,9 +137,20 @@ class Transport:
             raise Unavailable(0, "NoToken", "the token is not printable ASCII", sent=False)
         return token
 
-    async def _refusal(self, connection: HttpConnection, code: int) -> ApiError:
-        if code == _UNAUTHORIZED and self._token is not None:
+    async def _renewed(self) -> bool:
+        """Look for newer credentials after a refusal; say whether it is worth asking again."""
+        if self._certificate is not None and await self._certificate.renew():
+            self._pool.close()
+        elif self._token is None:
+            return False
+        if self._token is not None:
+            # A token renewed in its file is told apart from a refused one by asking again.
             self._token.invalidate()
+        return True
+
+    async def _refusal(self, connection: HttpConnection, code: int) -> ApiError:
+        if code == _UNAUTHORIZED:
+            await self._renewed()
         parts: list[bytes] = []
         while part := await connection.chunk():
             parts.append(part)

@@ -23,6 +23,7 @@ from polyfleet.api.__main__ import bind_all, server_config
 from polyfleet.api.app import FacadeApplication
 from polyfleet.api.core.facade import Facade
 from polyfleet.api.core.identity.accounts import create_access_token
+from polyfleet.api.core.identity.clock import Clock, wall_clock
 from polyfleet.api.settings import Settings
 from polyfleet.fleet.instants import timestamp
 from polyfleet.fleet.names import object_name
@@ -74,11 +75,11 @@ class FacadeServer:
 
 
 @contextmanager
-def running_facade(settings: Settings) -> Iterator[FacadeServer]:
+def running_facade(settings: Settings, clock: Clock = wall_clock) -> Iterator[FacadeServer]:
     """Run a facade for the length of the block; fail if it does not start."""
     listeners = bind_all(settings)
     listener = listeners[0]
-    config = server_config(settings)
+    config = server_config(settings, clock)
     application = config.app
     assert isinstance(application, FacadeApplication)
     server = uvicorn.Server(config)

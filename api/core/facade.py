@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from polyfleet.fleet.objects.kinds import GROUPS, PACKAGES, ROLLOUTS
@@ -50,6 +51,8 @@ class Facade:
     offers: CatalogueSource
     decisions: DecisionMetrics
     clock: Callable[[], datetime]
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once the process is told to end: whoever waits for news is to answer at once."""
 
     def catalogue(self) -> Catalogue:
         """Return the packages, groups and rollouts as they are now; cheap if nothing changed.

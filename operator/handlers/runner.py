@@ -125,7 +125,7 @@ class KopfThread:
         return wake
 
     def _session(self) -> aiohttp.ClientSession:
-        source = self._connection.token
+        source, certificate = self._connection.token, self._connection.certificate
 
         async def authenticate(
             request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
@@ -133,8 +133,13 @@ class KopfThread:
             if source is not None:
                 request.headers["Authorization"] = f"Bearer {await source.token()}"
             response = await handler(request)
-            if response.status == 401 and source is not None:  # noqa: PLR2004 - Unauthorized
-                source.invalidate()
+            if response.status == 401:  # noqa: PLR2004 - Unauthorized
+                if source is not None:
+                    source.invalidate()
+                if certificate is not None and await certificate.renew():
+                    # This connection would go on with the certificate that it began with.
+                    response.close()
+                    return await handler(request)
             return response
 
         connector = aiohttp.TCPConnector(

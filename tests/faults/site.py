@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -52,22 +53,29 @@ class Replica:
             self._command, log=self.log, environment=self._environment, ends_with_parent=True
         )
 
+    def listens(self) -> bool:
+        """Say whether it takes connections."""
+        with suppress(OSError), socket.create_connection((HOST, self.port), timeout=5):
+            return True
+        return False
+
     def ready(self) -> bool:
         """Say whether it answers its readiness probe with 200."""
         return answers_ok_plain(HOST, self.port, "/readyz")
 
+    def keep_running(self) -> None:
+        """Start it again if it ended by itself, as the kubelet does."""
+        if not self.running:
+            self.start()
+
     def wait_ready(self) -> None:
-        """Wait until it is; it is started again if it ended by itself, as the kubelet does."""
+        """Wait until it is; it is kept running meanwhile."""
 
         def ready() -> bool:
-            if not self.running:
-                self.start()
+            self.keep_running()
             return self.ready()
 
         wait_for(ready, lambda: f"{self.name} is ready; its log:\n{self.tail()}")
-
-    def wait_unready(self) -> None:
-        wait_for(lambda: not self.ready(), lambda: f"{self.name} is unready")
 
     def signal(self, number: signal.Signals) -> None:
         assert self._record is not None

@@ -1,5 +1,6 @@
 """Commands to devices: sent by people, fetched and answered by devices."""
 
+import asyncio
 import base64
 from collections.abc import Mapping
 from datetime import timedelta
@@ -87,7 +88,7 @@ class CommandRoutes:
         command = await self._inboxes.take(
             address_of(device),
             seconds=min(seconds, self._facade.settings.drogue.longest_wait),
-            gone=_gone(request),
+            gone=_gone(request, self._facade.stopping),
         )
         if command is None:
             raise errors.NotFound("there is no command")
@@ -265,10 +266,21 @@ def _told(command: Command) -> dict[str, Any] | None:
     return told
 
 
-async def _gone(request: Request) -> None:
-    """Wait until the client has gone."""
+async def _gone(request: Request, stopping: asyncio.Event) -> None:
+    """Wait until the client has gone, or this process is to end."""
+    ends = {asyncio.create_task(_disconnected(request)), asyncio.create_task(stopping.wait())}
+    try:
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in ends:
+            task.cancel()
+        await asyncio.gather(*ends, return_exceptions=True)
+
+
+async def _disconnected(request: Request) -> bool:
     while (await request.receive())["type"] != "http.disconnect":
         pass
+    return True
 
 
 def _one(request: Request, name: str, longest: int) -> str | None:
