@@ -40,6 +40,7 @@ PARTS = {
 
 DOCUMENTS = {
     "native": "/polyfleet/v1/openapi.json",
+    "identity": "/oauth/openapi.json",
     "rdfm": "/api/v2/openapi.json",
     "deis": "/v1/openapi.json",
     "otao": "/otao/openapi.json",

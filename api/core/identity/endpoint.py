@@ -7,11 +7,10 @@ a password or an access token. `password`: a user's name and password (or access
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, unquote_plus
 
-from starlette.applications import Starlette
+from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from polyfleet.api.core.errors import (
@@ -25,6 +24,7 @@ from polyfleet.api.core.errors import (
 from polyfleet.api.core.facade import Facade
 from polyfleet.api.core.identity.authenticator import Identity
 from polyfleet.api.core.identity.credentials import Basic, parse_authorization
+from polyfleet.api.core.identity.endpoint_document import FORM, OPENAPI, PATH, complete, description
 from polyfleet.api.core.identity.login import Login
 from polyfleet.api.core.requests import read_body
 
@@ -32,7 +32,6 @@ PREFIXES = ("/oauth",)
 MAX_BODY = 16 * 1024
 MAX_FIELDS = 16
 
-_FORM = "application/x-www-form-urlencoded"
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
@@ -65,10 +64,20 @@ def create_token_endpoint(identity: Identity) -> ASGIApp:
         except ClientDisconnect:
             return Response(status_code=400)
 
-    return Starlette(
-        routes=[Route("/oauth/token", token, methods=["POST"])],
-        exception_handlers={HTTPException: _http_error, Exception: _fault},
+    application = FastAPI(
+        title="Token endpoint",
+        version="1",
+        description="Tokens for clients that fetch them (RFC 6749).",
+        openapi_url=OPENAPI,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
     )
+    application.add_exception_handler(HTTPException, _http_error)
+    application.add_exception_handler(Exception, _fault)
+    application.add_api_route(PATH, token, methods=["POST"], **description())
+    complete(application)
+    return application
 
 
 async def _token(identity: Identity, request: Request) -> Response:
@@ -99,8 +108,8 @@ async def _token(identity: Identity, request: Request) -> Response:
 
 
 async def _form(request: Request) -> dict[str, str]:
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
-        raise OAuthError("invalid_request", f"the body must be {_FORM}")
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
+        raise OAuthError("invalid_request", f"the body must be {FORM}")
     body = await read_body(request, MAX_BODY)
     try:
         pairs = parse_qsl(
