@@ -1,14 +1,16 @@
 """Who calls, and how each dialect's clients say so."""
 
+import base64
 from typing import Any
 
 from polyfleet.api.app import DOCUMENTS
+from polyfleet.api.core.identity.access_tokens import PREFIX_LENGTH
 from polyfleet.kube.devices import find_device
 from tests.facade_fixtures import FacadeServer
-from tests.fuzz.known import NAMES
+from tests.fuzz.known import NAMES, give_application
 
-DIALECTS = {name: DOCUMENTS[name] for name in ("drogue", "inventory", "native", "rdfm")}
-"""Where the dialects that are held to their documents serve them."""
+DIALECTS = DOCUMENTS
+"""Where the dialects serve their documents."""
 PREFIXES = {"rdfm": "Bearer token=", "deis": "token "}
 """What goes before a token in `Authorization`, where it is not `Bearer `."""
 
@@ -24,7 +26,7 @@ CALLERS = (*PEOPLE, "device")
 def token_of(server: FacadeServer, dialect: str, caller: str) -> str:
     """Return a new token of one of PEOPLE, or of a device that is there."""
     if caller in PEOPLE:
-        return server.user_token(f"{dialect}-{caller}", **PEOPLE[caller])
+        return person_token(server, f"{dialect}-{caller}", **PEOPLE[caller])
     facade = server.facade
     device = find_device(facade.cache.devices, "default", NAMES[0])
     assert device is not None
@@ -35,6 +37,16 @@ def token_of(server: FacadeServer, dialect: str, caller: str) -> str:
     return server.call(issue())
 
 
+def person_token(server: FacadeServer, name: str, **spec: Any) -> str:
+    """Return a new token of a new person who owns something, and so cannot remove the account."""
+    token = server.user_token(name, **spec)
+    give_application(server, name)
+    return token
+
+
 def authorization(dialect: str, token: str) -> str:
     """Return the header's value."""
+    if dialect == "identity":  # whose clients have a name and a secret
+        pair = f"{token[:PREFIX_LENGTH]}:{token}"
+        return "Basic " + base64.b64encode(pair.encode()).decode()
     return f"{PREFIXES.get(dialect, 'Bearer ')}{token}"

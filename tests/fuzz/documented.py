@@ -4,13 +4,15 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import jsonschema_rs
 
 from tests.fuzz.raw import Answer
 
 REFUSED = 400
+JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,12 @@ class Operation:
         return "requestBody" in self.described
 
     @property
-    def for_devices(self) -> bool:
-        """Whether the document says that only devices' tokens are taken."""
-        return self.described.get("security") == [{"DeviceToken": []}]
+    def for_people(self) -> bool:
+        """Whether the document says that people's credentials are taken in the header."""
+        asked = self.described.get("security")
+        return asked is None or any(
+            not set(item) <= {"DeviceToken", "BuilderKey"} for item in asked
+        )
 
     @property
     def media_types(self) -> set[str]:
@@ -53,27 +58,39 @@ class Operation:
         return set(self.described.get("requestBody", {}).get("content", {}))
 
     @property
+    def content_type(self) -> tuple[str, str]:
+        """The header that names the type of the body: JSON, unless only a form is taken."""
+        return ("Content-Type", FORM if self.media_types == {FORM} else JSON)
+
+    @property
     def fields(self) -> list[str]:
-        """The documented fields of the JSON body; none if it is no object."""
-        content = self.described.get("requestBody", {}).get("content", {})
-        schema = content.get("application/json", {}).get("schema", {})
-        return list(self._resolved(schema).get("properties", {}))
+        """The documented fields of a body of that type; none if it is no object."""
+        return list(self._schema().get("properties", {}))
 
     def target(self, **segments: str) -> str:
         """Return a path; a segment that is not given names something that is there."""
         path = self.path
-        for item in self._parameters("path"):
-            known = "1" if item["schema"].get("type") == "integer" else "known"
+        parameters = self._parameters("path")
+        for item in parameters:
+            # What one request deletes, the others still need.
+            other = self.method == "DELETE" and item is parameters[-1]
+            number, name = ("2", "other") if other else ("1", "known")
+            known = number if item["schema"].get("type") == "integer" else name
             value = segments.get(item["name"], quote(known, safe=""))
             path = path.replace(f"{{{item['name']}}}", value)
         return path
 
     def ordinary_body(self, changes: Mapping[str, Any] | None = None) -> bytes | None:
-        """Return a JSON body whose fields hold what they may, but for `changes`."""
+        """Return a body whose fields hold what they may, but for `changes`."""
         if not self.reads_body:
             return None
-        document = {name: _ordinary(name) for name in self.fields}
-        return json.dumps(document | dict(changes or {})).encode()
+        form = self.content_type[1] == FORM
+        # Of the fields of a form some exclude others.
+        names = self._schema().get("required", ()) if form else self.fields
+        document = {name: _ordinary(name) for name in names} | dict(changes or {})
+        if form:
+            return urlencode(document, errors="surrogatepass").encode()
+        return json.dumps(document).encode()
 
     def faults(self, answer: Answer) -> Iterator[str]:
         """Say in what an answer differs from what the document promises."""
@@ -89,7 +106,7 @@ class Operation:
         kind = answer.headers.get("content-type", "").partition(";")[0]
         if kind not in content:
             yield f"{answer.status} is of type {kind!r}, not of {list(content)}"
-        elif kind == "application/json" and self.method != "HEAD":
+        elif kind == JSON and self.method != "HEAD":
             components = {"components": self.document.get("components", {})}
             schema = content[kind].get("schema", {}) | components
             for error in jsonschema_rs.validator_for(schema).iter_errors(answer.json()):
@@ -98,7 +115,9 @@ class Operation:
     def _parameters(self, place: str) -> list[dict[str, Any]]:
         return [item for item in self.described.get("parameters", []) if item["in"] == place]
 
-    def _resolved(self, schema: dict[str, Any]) -> dict[str, Any]:
+    def _schema(self) -> dict[str, Any]:
+        content = self.described.get("requestBody", {}).get("content", {})
+        schema: dict[str, Any] = content.get(self.content_type[1], {}).get("schema", {})
         reference = schema.get("$ref")
         if reference is None:
             return schema
@@ -124,6 +143,7 @@ def _ordinary(name: str) -> Any:
         "add": [],
         "remove": [],
         "policy": "no_update,",
+        "grant_type": "client_credentials",
         "timestamp": 1_700_000_000,
         "page": 1,
         "per_page": 20,

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from polyfleet.api.core.identity.endpoint_tokens import digest
 from polyfleet.fleet.instants import timestamp
 from polyfleet.fleet.names import application_label, object_name
 from polyfleet.fleet.objects.kinds import APPLICATIONS, DEVICES, GROUPS, PACKAGES
@@ -18,6 +19,23 @@ def make_known_fleet(server: FacadeServer) -> None:
     server.call(_make(server), seconds=60)
 
 
+def give_application(server: FacadeServer, person: str) -> None:
+    """Make an application that belongs to a person who is there."""
+    server.call(_give(server, person))
+
+
+async def _give(server: FacadeServer, person: str) -> None:
+    facade = server.facade
+    user = facade.identity.directory.user(person)
+    assert user is not None
+    spec: dict[str, Any] = {
+        "name": f"of-{person}",
+        "createdAt": timestamp(facade.clock()),
+        "owner": {"user": person, "uid": user.metadata.uid},
+    }
+    await facade.writer.create(APPLICATIONS, spec["name"], spec, finalizers=[FINALIZER])
+
+
 async def _make(server: FacadeServer) -> None:
     facade = server.facade
     born = timestamp(facade.clock())
@@ -28,7 +46,7 @@ async def _make(server: FacadeServer) -> None:
     for home in NAMES:
         for name in NAMES:
             given = (
-                (DEVICES, {"deviceId": name, "createdAt": born}),
+                (DEVICES, {"deviceId": name, "createdAt": born, **_endpoint(home, name)}),
                 (GROUPS, {"name": name, "createdAt": born}),
                 (PACKAGES, {"version": name, "createdAt": born}),
             )
@@ -41,3 +59,8 @@ async def _make(server: FacadeServer) -> None:
                 await facade.writer.create(
                     kind, object_, {"application": home, **spec}, labels=labels
                 )
+
+
+def _endpoint(home: str, name: str) -> dict[str, Any]:
+    """Return by which token a device calls: its name is that of one device."""
+    return {"endpointTokenHashes": [digest(name)]} if home == NAMES[0] else {}

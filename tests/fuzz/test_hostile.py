@@ -12,13 +12,12 @@ import pytest
 
 from tests.facade_fixtures import FacadeServer
 from tests.fuzz import poison
-from tests.fuzz.callers import DIALECTS, authorization
+from tests.fuzz.callers import DIALECTS, authorization, person_token
 from tests.fuzz.documented import Operation, operations_of
 from tests.fuzz.raw import Answer, ask
 
 TOO_MANY = 429
 MOST_GUESSES = 20
-JSON_TYPE = ("Content-Type", "application/json")
 
 
 @pytest.fixture(scope="module", params=sorted(DIALECTS))
@@ -35,7 +34,7 @@ def operations(dialect: str, server: FacadeServer) -> list[Operation]:
 
 @pytest.fixture(scope="module")
 def administrator(dialect: str, server: FacadeServer) -> tuple[str, str]:
-    token = server.user_token(f"hostile-{dialect}", administrator=True)
+    token = person_token(server, f"hostile-{dialect}", administrator=True)
     return ("Authorization", authorization(dialect, token))
 
 
@@ -73,7 +72,7 @@ def test_bodies_that_are_none(
     inquiry = Inquiry(server)
     for operation in operations:
         for what, body in poison.BODIES.items():
-            inquiry.ask(operation, what, headers=[administrator, JSON_TYPE], body=body)
+            inquiry.ask(operation, what, headers=[administrator, operation.content_type], body=body)
     inquiry.conclude()
 
 
@@ -88,7 +87,7 @@ def test_bodies_without_end_and_of_other_types(
             inquiry.ask(
                 operation,
                 "too much",
-                headers=[administrator, JSON_TYPE],
+                headers=[administrator, operation.content_type],
                 body=poison.LARGE,
                 chunked=chunked,
             )
@@ -105,7 +104,7 @@ def test_fields_that_hold_what_they_cannot(
     inquiry = Inquiry(server)
     for operation in operations:
         for what, body in _with_odd_fields(operation):
-            inquiry.ask(operation, what, headers=[administrator, JSON_TYPE], body=body)
+            inquiry.ask(operation, what, headers=[administrator, operation.content_type], body=body)
     inquiry.conclude()
 
 
@@ -122,7 +121,7 @@ def test_names_in_the_path_that_name_nothing(
                     operation,
                     f"{name} {value[:40]!r}",
                     target,
-                    headers=[administrator, JSON_TYPE],
+                    headers=[administrator, operation.content_type],
                     **body,
                 )
     inquiry.conclude()
@@ -134,7 +133,7 @@ def test_queries_that_ask_nothing(
     inquiry = Inquiry(server)
     for operation in operations:
         body = {"body": b"{}"} if operation.reads_body else {}
-        headers = [administrator, JSON_TYPE]
+        headers = [administrator, operation.content_type]
         for name in [*operation.queries, "unknown"]:
             for value in poison.QUERIES:
                 for query in (f"{name}={value}", f"{name}=known&{name}={value}"):
@@ -149,13 +148,13 @@ def test_queries_that_ask_nothing(
 def test_credentials_that_are_none(operations: list[Operation], server: FacadeServer) -> None:
     inquiry = Inquiry(server)
     for operation in operations:
-        body = {"body": b"{}"} if operation.reads_body else {}
+        body, kind = operation.ordinary_body(), operation.content_type
         for value in poison.CREDENTIALS:
-            headers = [("Authorization", value), JSON_TYPE]
-            inquiry.ask(operation, f"credential {value[:40]!r}", headers=headers, **body)
-        twice = [("Authorization", b"Bearer a"), ("Authorization", b"Bearer b"), JSON_TYPE]
-        inquiry.ask(operation, "two credentials", headers=twice, **body)
-        inquiry.ask(operation, "no credential", headers=[JSON_TYPE], **body)
+            headers = [("Authorization", value), kind]
+            inquiry.ask(operation, f"credential {value[:40]!r}", headers=headers, body=body)
+        twice = [("Authorization", b"Bearer a"), ("Authorization", b"Bearer b"), kind]
+        inquiry.ask(operation, "two credentials", headers=twice, body=body)
+        inquiry.ask(operation, "no credential", headers=[kind], body=body)
     inquiry.conclude()
 
 
@@ -168,7 +167,7 @@ def test_headers_that_lie(
         for name, value in poison.HEADERS:
             headers = [administrator, (name, value)]
             if name != "Content-Type":
-                headers.append(JSON_TYPE)
+                headers.append(operation.content_type)
             inquiry.ask(operation, f"{name} {value[:40]!r}", headers=headers, **body)
     inquiry.conclude()
 
@@ -178,11 +177,11 @@ def test_guesses_of_passwords(operations: list[Operation], server: FacadeServer)
     guess = ("Authorization", "Basic " + base64.b64encode(b"nobody:a guess").decode())
     never = []
     for operation in operations:
-        body = {"body": b"{}"} if operation.reads_body else {}
-        if TOO_MANY not in operation.statuses or operation.for_devices:
+        body = operation.ordinary_body()
+        if TOO_MANY not in operation.statuses or not operation.for_people:
             continue
         answers = (
-            inquiry.ask(operation, "a guess", headers=[guess, JSON_TYPE], **body)
+            inquiry.ask(operation, "a guess", headers=[guess, operation.content_type], body=body)
             for _ in range(MOST_GUESSES)
         )
         # The pause doubles with each guess, so the slowest machine runs into it.

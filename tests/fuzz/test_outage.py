@@ -46,7 +46,7 @@ def test_an_outage_is_told_as_documented(cut_off: FacadeServer, line: tuple[Line
         dialect, operation = item
         headers = [
             ("Authorization", authorization(dialect, token)),
-            ("Content-Type", "application/json"),
+            operation.content_type,
         ]
         answer = ask(
             cut_off.port,

@@ -79,7 +79,7 @@ def routes(administrators: AdministratorRoutes) -> list[Route]:
             endpoint=administrators.create,
             summary="Make a user an administrator",
             status=201,
-            statuses=(403, 404),
+            statuses=(403, 404, 409),
             body=schemas.UserName,
         ),
         Route(

@@ -201,7 +201,7 @@ def routes(applications: ApplicationRoutes) -> list[Route]:
             path=single,
             endpoint=applications.transfer,
             summary="Give an application to another owner",
-            statuses=(403, 404),
+            statuses=(403, 404, 409),
             body=schemas.Owner,
         ),
         Route(

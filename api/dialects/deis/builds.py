@@ -135,7 +135,7 @@ def routes(builds: BuildRoutes) -> list[Route]:
             endpoint=builds.create,
             summary="Give an image to run",
             status=201,
-            statuses=(403, 404),
+            statuses=(403, 404, 409),
             body=schemas.NewBuild,
             reply=schemas.Build,
         ),

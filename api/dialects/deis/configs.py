@@ -112,7 +112,7 @@ def routes(configs: ConfigRoutes) -> list[Route]:
             endpoint=configs.change,
             summary="Change the configuration of an application",
             status=201,
-            statuses=(403, 404),
+            statuses=(403, 404, 409),
             body=schemas.ConfigChange,
             body_needed=False,
             reply=schemas.Config,

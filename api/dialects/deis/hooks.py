@@ -129,7 +129,7 @@ def routes(hooks: HookRoutes) -> list[Route]:
             path=f"{_BASE}/{name}",
             endpoint=hooks.build,
             summary="Give an image that was built of a push",
-            statuses=(403, 404),
+            statuses=(403, 404, 409),
             body=schemas.PushedBuild,
             reply=schemas.Deployed,
             builder=True,

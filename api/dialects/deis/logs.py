@@ -128,7 +128,7 @@ def routes(logs: LogRoutes) -> list[Route]:
             path=f"{BASE}/apps/{{app}}/logs",
             endpoint=logs.show,
             summary="Show or follow the log of an application",
-            statuses=(204, 400, 404, 429),
+            statuses=(204, 400, 404),
             query=("log_lines", "follow"),
             reply={"type": "string"},
             media_type=_TEXT,

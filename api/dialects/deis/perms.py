@@ -106,7 +106,7 @@ def routes(permissions: PermissionRoutes) -> list[Route]:
             endpoint=permissions.delete,
             summary="Let a user collaborate no longer",
             status=204,
-            statuses=(403, 404),
+            statuses=(403, 404, 409),
         )
         for method in ("DELETE", "POST")
     ]

@@ -96,7 +96,7 @@ def routes(releases: ReleaseRoutes) -> list[Route]:
             endpoint=releases.roll_back,
             summary="Go back to an earlier release",
             status=201,
-            statuses=(403, 404),
+            statuses=(403, 404, 409),
             body=schemas.Rollback,
             body_needed=False,
             reply=schemas.NewVersion,

@@ -142,7 +142,9 @@ def describe(application: FastAPI, route: Route) -> None:
 
 
 def _statuses(route: Route) -> set[int]:
-    found = {405, *route.statuses}
+    found = {405, 503, *route.statuses}
+    if not route.builder:
+        found.add(429)  # passwords are taken, too
     if not route.open:
         found.add(401)
     if route.body is not None:

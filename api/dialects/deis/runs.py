@@ -224,7 +224,7 @@ def routes(runs: RunRoutes) -> list[Route]:
             path=f"{BASE}/apps/{{app}}/run",
             endpoint=runs.run,
             summary="Run a one-off command",
-            statuses=(403, 404, 409, 429, 503),
+            statuses=(403, 404, 409),
             body=schemas.Command,
             reply=schemas.Result,
         )

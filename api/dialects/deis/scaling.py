@@ -82,7 +82,7 @@ def routes(scaling: ScaleRoutes) -> list[Route]:
             endpoint=scaling.scale,
             summary="Change how many instances run",
             status=204,
-            statuses=(403, 404),
+            statuses=(403, 404, 409),
             body=schemas.Counts,
             body_needed=False,
         )

@@ -195,7 +195,7 @@ def routes(devices: DeviceRoutes) -> list[Route]:
                     body=schemas.ConfigQuestion if method == "POST" else None,
                     body_required=False,
                     reply=schemas.Config,
-                    statuses=(400, 401, 404, 413, 429) if method == "POST" else (401, 404, 429),
+                    statuses=(400, 413) if method == "POST" else (),
                 )
                 for method in ("GET", "POST")
             ]
@@ -207,7 +207,7 @@ def routes(devices: DeviceRoutes) -> list[Route]:
                     summary="Tells what was installed, or could not be.",
                     body=schemas.Applied,
                     reply=schemas.Done,
-                    statuses=(400, 401, 404, 413, 429),
+                    statuses=(400, 413),
                 )
             )
     return found

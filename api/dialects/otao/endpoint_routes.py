@@ -47,6 +47,5 @@ def routes(endpoints: EndpointRoutes, base: str) -> list[Route]:
             summary="Returns current software of a specified endpoint.",
             scope=ENDPOINT,
             reply=schemas.Software,
-            statuses=(401, 404, 429),
         )
     ]

@@ -33,8 +33,11 @@ _DESCRIPTIONS = {
     413: "The body is too large.",
     415: "The body is not JSON.",
     429: "Too many requests.",
+    503: "The API server, or something else that the request needs, does not answer.",
 }
 _FIRST_ERROR = 400
+_OF_ALL = (401, 404, 429, 503)
+"""What comes of what all routes do first: they ask who calls, and what that one may see."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +67,7 @@ def describe(application: FastAPI, route: Route) -> None:
     models: dict[int | str, dict[str, Any]] = {
         status: {"description": _DESCRIPTIONS[status]}
         | ({"model": error} if status >= _FIRST_ERROR else {})
-        for status in (route.status, *route.statuses)
+        for status in sorted({route.status, *route.statuses, *_OF_ALL})
     }
     if route.reply is not None:
         models[route.status]["model"] = route.reply

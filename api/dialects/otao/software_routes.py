@@ -131,7 +131,6 @@ def routes(software: SoftwareRoutes, base: str) -> "list[Route]":
             summary="Returns software by application name.",
             scope=READ,
             reply=list[schemas.Software],
-            statuses=(401, 404, 429),
         ),
         *_single(software, f"{path}/{{softwareVersion}}"),
         *_single(software, f"{path}/versions/{{softwareVersion}}"),
@@ -147,7 +146,7 @@ def _single(software: SoftwareRoutes, path: str) -> "list[Route]":
             summary="Returns software by application name and software version.",
             scope=READ,
             reply=schemas.Software,
-            statuses=(400, 401, 404, 429),
+            statuses=(400,),
         ),
         Route(
             method="PUT",
@@ -157,7 +156,7 @@ def _single(software: SoftwareRoutes, path: str) -> "list[Route]":
             scope=UPDATE,
             body=schemas.ChangedSoftware,
             status=204,
-            statuses=(400, 401, 404, 413, 415, 429),
+            statuses=(400, 413, 415),
         ),
         Route(
             method="POST",
@@ -167,7 +166,7 @@ def _single(software: SoftwareRoutes, path: str) -> "list[Route]":
             scope=UPDATE,
             body=schemas.NewSoftware,
             status=201,
-            statuses=(400, 401, 404, 413, 415, 429),
+            statuses=(400, 413, 415),
         ),
     ]
 

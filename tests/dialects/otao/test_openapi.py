@@ -39,18 +39,18 @@ def test_it_names_the_operations_with_their_scopes_and_answers(document: dict[st
     }
     read, update = ["application:software:read"], ["application:software:update"]
     single = f"{SOFTWARE}/{{softwareVersion}}"
-    assert operations["get", SOFTWARE] == (read, ["200", "401", "404", "429"])
+    assert operations["get", SOFTWARE] == (read, ["200", "401", "404", "429", "503"])
     for path in (single, f"{SOFTWARE}/versions/{{softwareVersion}}"):
-        assert operations["get", path] == (read, ["200", "400", "401", "404", "429"])
-        written = ["400", "401", "404", "413", "415", "429"]
+        assert operations["get", path] == (read, ["200", "400", "401", "404", "429", "503"])
+        written = ["400", "401", "404", "413", "415", "429", "503"]
         assert operations["put", path] == (update, ["204", *written])
         assert operations["post", path] == (update, ["201", *written])
-    assert operations["get", CURRENT] == (["endpoint:read"], ["200", "401", "404", "429"])
-    told = ["200", "400", "401", "404", "413", "429"]
+    assert operations["get", CURRENT] == (["endpoint:read"], ["200", "401", "404", "429", "503"])
+    told = ["200", "400", "401", "404", "413", "429", "503"]
     for ending in ("", "/{requestId}"):
         assert operations["post", f"{DEVICE}/config/json{ending}"] == ([], told)
         assert operations["post", f"{DEVICE}/applied/json{ending}"] == ([], told)
-        asked = ["200", "401", "404", "429"]
+        asked = ["200", "401", "404", "429", "503"]
         assert operations["get", f"{DEVICE}/config/json{ending}"] == ([], asked)
     assert len(operations) == 14
 
