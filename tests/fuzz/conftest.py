@@ -12,8 +12,12 @@ from tests.shared_facade import StartSharedFacade
 @pytest.fixture(scope="module")
 def server(start_shared_facade: StartSharedFacade) -> Iterator[FacadeServer]:
     """Provide a facade with the known fleet, for the tests of a module."""
-    # Fast, as thousands of refusals are asked for; and no device is told to wait.
-    limits = {"burst": 1000, "patience": 60}
-    with start_shared_facade(rdfm={"refusal_delay": 0.001}, reports=limits) as running:
+    # Fast, as thousands of refusals are asked for; no device is told to wait, no log has no end.
+    settings = {
+        "rdfm": {"refusal_delay": 0.001},
+        "reports": {"burst": 1000, "patience": 60},
+        "deis": {"longest_follow": 0.05},
+    }
+    with start_shared_facade(**settings) as running:
         make_known_fleet(running)
         yield running
