@@ -28,12 +28,14 @@ def test_no_group_of_the_sample_fleet_takes_the_kettles_from_it(
     start_facade: StartFacade, kubectl: Callable[..., str]
 ) -> None:
     kubectl("apply", "-f", str(EXAMPLES / "fleet"), "-f", str(EXAMPLE / "rollout.yaml"))
-    with start_facade() as server:
-        with server.client(server.user_token("ada", administrator=True)) as admin:
-            answers = [
-                admin.get(f"/polyfleet/v1/devices/kettle-{number}/decision").json()["decision"]
-                for number in range(1, 6)
-            ]
+    with (
+        start_facade() as server,
+        server.client(server.user_token("ada", administrator=True)) as admin,
+    ):
+        answers = [
+            admin.get(f"/polyfleet/v1/devices/kettle-{number}/decision").json()["decision"]
+            for number in range(1, 6)
+        ]
     # No operator runs here: the plan is still to be made.
     assert [answer["reason"] for answer in answers] == ["Waiting"] * 5
 
