@@ -21,7 +21,7 @@ from polyfleet.api import protocol
 from polyfleet.api.__main__ import bind
 from tests.facade_fixtures import FacadeServer, StartFacade
 
-DEADLINE = 60.0
+DEADLINE = 120.0
 
 
 @contextmanager

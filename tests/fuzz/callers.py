@@ -1,13 +1,13 @@
 """Who calls, and how each dialect's clients say so."""
 
 import base64
+import secrets
 from typing import Any
 
 from polyfleet.api.app import DOCUMENTS
 from polyfleet.api.core.identity.access_tokens import PREFIX_LENGTH
-from polyfleet.kube.devices import find_device
 from tests.facade_fixtures import FacadeServer
-from tests.fuzz.known import NAMES, give_application
+from tests.fuzz.known import give_application, make_device
 
 DIALECTS = DOCUMENTS
 """Where the dialects serve their documents."""
@@ -24,15 +24,13 @@ CALLERS = (*PEOPLE, "device")
 
 
 def token_of(server: FacadeServer, dialect: str, caller: str) -> str:
-    """Return a new token of one of PEOPLE, or of a device that is there."""
+    """Return a new token of one of PEOPLE, or of a new device: others may be deleted by now."""
     if caller in PEOPLE:
         return person_token(server, f"{dialect}-{caller}", **PEOPLE[caller])
-    facade = server.facade
-    device = find_device(facade.cache.devices, "default", NAMES[0])
-    assert device is not None
+    device = make_device(server, f"caller-{secrets.token_hex(4)}")
 
     async def issue() -> str:
-        return facade.identity.issue_device_token(device)
+        return server.facade.identity.issue_device_token(device)
 
     return server.call(issue())
 

@@ -5,6 +5,7 @@ from typing import Any
 from polyfleet.api.core.identity.endpoint_tokens import digest
 from polyfleet.fleet.instants import timestamp
 from polyfleet.fleet.names import application_label, object_name
+from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.kinds import APPLICATIONS, DEVICES, GROUPS, PACKAGES
 from polyfleet.fleet.objects.metadata import APPLICATION_LABEL, FINALIZER, SERIAL_LABEL
 from tests.facade_fixtures import FacadeServer
@@ -34,6 +35,22 @@ async def _give(server: FacadeServer, person: str) -> None:
         "owner": {"user": person, "uid": user.metadata.uid},
     }
     await facade.writer.create(APPLICATIONS, spec["name"], spec, finalizers=[FINALIZER])
+
+
+def make_device(server: FacadeServer, device_id: str) -> Device:
+    """Make a device of the application `default`."""
+    facade = server.facade
+
+    async def make() -> Device:
+        spec = {"application": "default", "deviceId": device_id}
+        name = object_name(DEVICES.name, "default", device_id)
+        labels = {
+            APPLICATION_LABEL: application_label("default"),
+            SERIAL_LABEL: str(await facade.serials.next(DEVICES)),
+        }
+        return await facade.writer.create(DEVICES, name, spec, labels=labels)
+
+    return server.call(make())
 
 
 async def _make(server: FacadeServer) -> None:

@@ -7,7 +7,7 @@ import pytest
 from polyfleet.api.core.errors import NotFound, RateLimited
 from polyfleet.api.core.reports import ReportWriter
 from polyfleet.api.settings import ReportSettings
-from polyfleet.fleet.attributes import Attribute, attributes_of, merged, text
+from polyfleet.fleet.attributes import VERSION_KEY, Attribute, attributes_of, merged, text
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.kinds import DEVICES, PACKAGES
 from polyfleet.kube.compaction import compact
@@ -69,7 +69,7 @@ async def test_a_report_is_written_before_it_is_answered(
     assert answer.status.capabilities == {"shell": True}
     assert answer.status.software is not None
     assert answer.status.software.version == "v1"
-    assert await known(fleet, device) == {"site": "berlin"}
+    assert await known(fleet, device) == {"site": "berlin", VERSION_KEY: "v1"}
     assert fleet.cache.devices.get(device.metadata.name) == compact(answer)
 
 
@@ -330,4 +330,7 @@ async def test_a_report_that_cannot_be_written_at_once_is_kept_and_written_later
     assert hurried.pending == 1
     await hurried.flush(limit=10)
     assert hurried.pending == 0
-    assert (await known(fleet, device), await version(fleet, device)) == ({"a": "1"}, "v1")
+    assert (await known(fleet, device), await version(fleet, device)) == (
+        {"a": "1", VERSION_KEY: "v1"},
+        "v1",
+    )

@@ -49,7 +49,7 @@ async def test_an_active_token_has_its_scopes_and_roles(
         {"sub": "subject-1", "scope": "rdfm_admin_rw"},
         {"active": True, "scope": "rdfm_admin_rw"},
         {**GOOD, "exp": 1},
-        {**GOOD, "nbf": time.time() + 1000},
+        {**GOOD, "nbf": time.time() + 86_400},
     ],
     ids=str,
 )

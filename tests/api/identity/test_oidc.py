@@ -72,8 +72,8 @@ async def test_scopes_may_be_a_list(tokens: OidcTokens, issuer: Issuer) -> None:
     [
         {"exp": 1},
         {"exp": int(time.time()) - 60},
-        {"nbf": int(time.time()) + 600},
-        {"iat": int(time.time()) + 600},
+        {"nbf": int(time.time()) + 86_400},
+        {"iat": int(time.time()) + 86_400},
         {"aud": "somebody else"},
         {"aud": [AUDIENCE + "x"]},
         {"iss": "https://elsewhere.example"},

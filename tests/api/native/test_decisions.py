@@ -210,4 +210,5 @@ def test_the_description_of_the_routes_is_complete(admin: httpx.Client) -> None:
         "/polyfleet/v1/whoami",
         "/polyfleet/v1/devices/{device_id}/decision",
         "/polyfleet/v1/applications/{application_name}/devices/{device_id}/decision",
+        "/polyfleet/v1/rollouts/{name}/plan",
     }

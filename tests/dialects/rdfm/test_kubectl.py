@@ -111,7 +111,7 @@ def test_a_package_elsewhere_is_offered_by_its_own_address(
     assert (reply["id"], reply["sha256"]) == (package, "ab" * 32)
     shown = fleet.manager.get(f"/api/v1/groups/{group}").json()
     assert (shown["devices"], shown["packages"]) == ([number], [package])
-    assert shown["metadata"] == {}
+    assert shown["metadata"] == {"rdfm.group.name": f"by-hand-{group}"}
     assert fleet.manager.get(f"/api/v1/devices/{number}").json()["group"] == group
     link = fleet.manager.get(f"/api/v1/packages/{package}/download").json()
     assert link == {"id": package, "download_url": url}
@@ -121,13 +121,15 @@ def _offer(reply: httpx.Response) -> dict[str, Any] | None:
     return reply.json() if reply.status_code == 200 else None
 
 
-def test_metadata_that_is_no_json_reads_as_none(fleet: Fleet, shared_kubectl: Kubectl) -> None:
+def test_metadata_that_is_no_json_reads_as_the_name_alone(
+    fleet: Fleet, shared_kubectl: Kubectl
+) -> None:
     serial = a_serial()
     spec = {"name": f"odd-{serial}", "metadata": "not json"}
     apply(shared_kubectl, manifest("DeviceGroup", f"odd-{serial}", spec, serial))
     path = f"/api/v1/groups/{serial}"
     eventually(lambda: fleet.manager.get(path).status_code == 200)
-    assert fleet.manager.get(path).json()["metadata"] == {}
+    assert fleet.manager.get(path).json()["metadata"] == {"rdfm.group.name": spec["name"]}
     assert fleet.manager.get("/api/v1/groups").status_code == 200
 
 
