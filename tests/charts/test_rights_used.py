@@ -48,18 +48,18 @@ def ask(plane: ControlPlane, folder: Path, component: str, *arguments: str) -> N
 
 def test_the_api_server_writes_down_what_is_asked(audited: ControlPlane, tmp_path: Path) -> None:
     ask(audited, tmp_path, "operator", "get", "devices")
-    ask(audited, tmp_path, "operator", "get", "secret", "polyfleet-signing-keys")
+    ask(audited, tmp_path, "operator", "get", "endpoints", "elsewhere")
     ask(audited, tmp_path, "facade", "get", "configmap", "polyfleet-serials")
     seen = list(asked_in(audited.audit_log.read_text().splitlines()))
     assert Asked("operator", Right("polyfleet.dev", "devices", "list"), allowed=True) in seen
-    signing = Right("", "secrets", "get", "polyfleet-signing-keys")
-    assert Asked("operator", signing, allowed=False) in seen
+    endpoints = Right("", "endpoints", "get", "elsewhere")
+    assert Asked("operator", endpoints, allowed=False) in seen
     serials = Right("", "configmaps", "get", "polyfleet-serials")
     assert Asked("facade", serials, allowed=True) in seen
     assert Right("polyfleet.dev", "devices", "list") not in unused(seen)["operator"]
     assert Right("polyfleet.dev", "devices", "watch") in unused(seen)["operator"]
     assert serials not in unused(seen)["facade"]
-    assert forbidden(seen)["operator", Right("", "secrets", "get")] == 1
+    assert forbidden(seen)["operator", Right("", "endpoints", "get")] == 1
 
 
 def test_rules_are_taken_apart() -> None:

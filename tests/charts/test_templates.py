@@ -55,13 +55,18 @@ def test_every_option_is_in_the_table() -> None:
     assert known == {name for row in TABLE.values() for name in row}
 
 
+def make_account(kubectl: Kubectl, name: str) -> None:
+    """Make a ServiceAccount: without a controller manager nobody else makes even `default`."""
+    metadata = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}}
+    kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(metadata))
+
+
 @pytest.mark.usefixtures("foreign_definitions")
 @pytest.mark.parametrize("values", TABLE.values(), ids=TABLE.keys())
 def test_the_api_server_takes_every_object(
     helm: Helm, kubectl: Kubectl, values: dict[str, Any]
 ) -> None:
-    # Nobody else makes it where there is no controller manager.
-    kubectl("create", "serviceaccount", "default")
+    make_account(kubectl, "default")
     manifests = helm.rendered(values)
     assert all(item["metadata"]["labels"]["app.kubernetes.io/part-of"] for item in manifests)
     document = json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
@@ -94,7 +99,7 @@ def test_a_namespace_of_the_restricted_standard_takes_the_pods(
 ) -> None:
     kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
     for account in ("polyfleet-facade", "polyfleet-operator", "default"):
-        kubectl("create", "serviceaccount", account)
+        make_account(kubectl, account)
     for number, pod in enumerate(pods([m for m in helm.rendered(S3_ROW) if "spec" in m])):
         document = {
             "apiVersion": "v1",

@@ -66,7 +66,7 @@ def defaults(kind: str, name: str) -> dict[str, Any]:
         "User": {"name": name},
         "AccessToken": {"user": "ann", "userUid": "u", "prefix": name, "hash": name},
         "Build": application | {"image": "kettle:1"},
-        "Domain": application | {"domain": f"{name}.example"},
+        "Domain": application | {"domain": name},
         "Claim": application
         | {"type": "Alias", "value": name, "holder": {"kind": "Device", "name": name}},
     }[kind]
@@ -83,7 +83,6 @@ class Fleet:
     def __init__(self, connection: client.ApiClient, namespace: str) -> None:
         self.namespace = namespace
         self._objects = client.CustomObjectsApi(connection)
-        self._events = client.EventsV1Api(connection)
         self.leases = client.CoordinationV1Api(connection)
 
     def create(
@@ -134,8 +133,11 @@ class Fleet:
 
     def events(self, reason: str) -> list[str]:
         """Return the notes of the events with that reason."""
-        listed = self._events.list_namespaced_event(self.namespace)
-        return [event.note for event in listed.items if event.reason == reason]
+        # Not by the client's own models: they refuse the events of Kubernetes' own controllers.
+        listed = self._objects.list_namespaced_custom_object(
+            "events.k8s.io", "v1", self.namespace, "events"
+        )
+        return [event["note"] for event in listed["items"] if event.get("reason") == reason]
 
     def gone(self, kind: str, name: str, *, seconds: float = PATIENCE) -> None:
         """Wait until the object is not there any more."""
