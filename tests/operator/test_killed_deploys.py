@@ -133,6 +133,8 @@ async def state(client: Client, name: str) -> dict[str, Any]:
     selector = f"polyfleet.dev/application={name}"
     found: dict[str, Any] = {}
     for kind in (*WORKLOAD_KINDS[:4], NETWORK_POLICIES, SERVICE_ACCOUNTS, SECRETS):
+        if kind.name == "Pod":  # made by Kubernetes' own controllers, where these run
+            continue
         listed = await client.list_documents(kind, label_selector=selector)
         found[kind.name] = sorted(
             re.sub("[0-9a-f]{16}$", "HASH", item["metadata"]["name"].replace(name, "NAME"))
