@@ -7,6 +7,7 @@ import httpx
 
 from benchmarks import messages
 from benchmarks.devices import DEVICE_TYPE, NEW_VERSION, OLD_VERSION, FleetDevice, Group
+from benchmarks.etcd_seed import EtcdSeed
 from benchmarks.load import Outcome
 from benchmarks.processes import Usage
 from benchmarks.stand import NAMESPACE, Stand
@@ -44,6 +45,15 @@ class Fleet:
         )
         self.devices += added
         return made
+
+    def fill(self, size: int) -> None:
+        """Put devices into the cluster's store until there are `size`; nothing is measured."""
+        if not self.devices:
+            self.grow(1)
+        added = [self._device(number) for number in range(len(self.devices) + 1, size + 1)]
+        seed = EtcdSeed(self._stand.cluster_directory, NAMESPACE)
+        seed.write(self.devices[0].name, added, self.keys)
+        self.devices += added
 
     def create(self, title: str, devices: Iterable[FleetDevice]) -> tuple[Outcome, Usage]:
         """Create Device objects on kube-apiserver itself."""

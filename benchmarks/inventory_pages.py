@@ -34,6 +34,7 @@ from polyfleet.api.core.facade import Facade
 from polyfleet.api.core.identity import access_tokens
 from polyfleet.api.core.identity.authenticator import Identity
 from polyfleet.api.core.identity.clock import wall_clock
+from polyfleet.api.core.identity.settings import IdentitySettings
 from polyfleet.api.core.identity.signing_keys import KeyRing, SigningKeys
 from polyfleet.api.core.metrics import RequestMetrics
 from polyfleet.api.dialects.inventory.app import PREFIXES, create_dialect
@@ -145,7 +146,8 @@ def fill(cache: Cache, devices: int) -> str:
 
 async def serve(devices: int) -> None:
     """Serve until the process is ended; tell address and token on standard output."""
-    settings = Settings(port=0)
+    unlimited = {"limits": {"calls_burst": 1_000_000_000}}
+    settings = Settings(port=0, identity=IdentitySettings.model_validate(unlimited))
     cache = Cache(cast("Client", None), CACHED)
     token = fill(cache, devices)
     keys = SigningKeys(cast("Client", None))

@@ -83,6 +83,11 @@ class Stand(AbstractContextManager["Stand"]):
         self._stack.close()
 
     @property
+    def cluster_directory(self) -> Path:
+        """Where the control plane keeps its files."""
+        return self._directory / "cluster"
+
+    @property
     def facade_port(self) -> int:
         """Where the facade answers, on HOST."""
         return self._ports[FACADE]
@@ -167,7 +172,7 @@ class Stand(AbstractContextManager["Stand"]):
 
     def _start(self) -> None:
         with StepProgress("Control plane"):
-            plane = self._start_plane(self._directory / "cluster")
+            plane = self._start_plane(self.cluster_directory)
         self._stack.callback(self._stop_services)
         self.administrator = plane.kubeconfig
         self.api_server_url = plane.url
@@ -219,6 +224,8 @@ class Stand(AbstractContextManager["Stand"]):
             # All devices that enroll in a measurement come from one address.
             "POLYFLEET_ENROLLMENT__MAXIMUM": "1000000",
             "POLYFLEET_ENROLLMENT__MAXIMUM_PER_SOURCE": "1000000",
+            # One administrator sends all the management calls.
+            "POLYFLEET_IDENTITY__LIMITS__CALLS_BURST": "1000000000",
         }
 
     def _wait_ready(self, name: str, record: ProcessRecord, port: int) -> None:

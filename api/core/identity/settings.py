@@ -89,9 +89,9 @@ class TokenReviewSettings(_Section):
 class LimitSettings(_Section):
     """How much one replica takes from one caller: a burst, then so many a second."""
 
-    calls_burst: int = Field(default=2_000, ge=1)
+    calls_burst: int = Field(default=10_000, ge=1)
     """Management calls of one user or program without a pause."""
-    calls_per_second: float = Field(default=500.0, gt=0)
+    calls_per_second: float = Field(default=2_000.0, gt=0)
     """Management calls of one user or program a second, once the burst is spent."""
     mistakes_burst: int = Field(default=100, ge=1)
     """Credentials that do not hold, from one address, without a pause."""
