@@ -21,6 +21,7 @@ from polyfleet.local.progress import StepProgress
 from polyfleet.simulator.keys import KeyPool, primes_for
 
 _JOINED = 1_772_366_400_000_000
+_PATIENCE = 300.0
 _ARTIFACT = b"firmware" * 1024
 
 
@@ -141,5 +142,8 @@ async def _tokens(stand: Stand) -> dict[str, str]:
 
 def _client(stand: Stand) -> Client:
     return Client(
-        load_connection(stand.administrator), namespace=NAMESPACE, field_manager="benchmarks"
+        load_connection(stand.administrator),
+        namespace=NAMESPACE,
+        field_manager="benchmarks",
+        request_timeout=_PATIENCE,
     )
