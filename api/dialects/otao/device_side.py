@@ -195,7 +195,7 @@ def routes(devices: DeviceRoutes) -> list[Route]:
                     body=schemas.ConfigQuestion if method == "POST" else None,
                     body_required=False,
                     reply=schemas.Config,
-                    statuses=(400, 413) if method == "POST" else (),
+                    statuses=(400, 413),
                 )
                 for method in ("GET", "POST")
             ]
