@@ -105,14 +105,16 @@ class Lease:
         return taken or time.monotonic() - self._renewed_at >= self._renew_deadline
 
     async def _attempt(self) -> bool:
-        patience = self._renew_deadline
+        # One request that never returns must leave time for another on a new connection.
+        patience = self._renew_deadline / 2
         if self._held.is_set():
-            patience -= time.monotonic() - self._renewed_at
+            left = self._renew_deadline - (time.monotonic() - self._renewed_at)
+            patience = min(patience, left)
         try:
             async with asyncio.timeout(max(patience, 0)):
                 return await self._renew() or await self._acquire()
         except (ApiError, TimeoutError) as error:
-            _log.warning("lease not renewed", lease=self._name, error=str(error))
+            _log.warning("lease not renewed", lease=self._name, error=repr(error))
             return False
 
     async def _renew(self) -> bool:

@@ -118,9 +118,10 @@ class Installation:
         """Make an access token for the administrator whose password the chart has made."""
         data = self.object("secret", "polyfleet-administrator")["data"]
         user, password = (base64.b64decode(data[key]).decode() for key in ("user", "password"))
-        reply = httpx.post(
-            f"{self.url}/api/tokens/v1alpha1", auth=(user, password), trust_env=False, timeout=30
-        )
+        # kube-proxy learns of ready pods a moment after Helm has seen them.
+        transport = httpx.HTTPTransport(retries=6, trust_env=False)
+        with httpx.Client(base_url=self.url, transport=transport, timeout=30) as client:
+            reply = client.post("/api/tokens/v1alpha1", auth=(user, password))
         assert reply.status_code == 200, reply.text
         self.token = reply.json()["token"]
 

@@ -45,7 +45,16 @@ READY = ("get", "deployment", "web", "-o", "jsonpath={.status.readyReplicas}")
 def web(kubectl: Callable[..., str], sample_images: SampleImages) -> Callable[..., str]:
     kubectl("apply", "-f", "-", stdin=WEB.format(image=sample_images.first))
     assert wait_until(lambda: kubectl(*READY) == "2", seconds=PATIENCE)
+    # kube-proxy learns of ready pods a moment after their Deployment does.
+    assert wait_until(lambda: answers_by_its_service(kubectl), seconds=PATIENCE)
     return kubectl
+
+
+def answers_by_its_service(kubectl: Callable[..., str]) -> bool:
+    try:
+        return inside(kubectl, "fetch http://web/") == "build first\n"
+    except AssertionError:
+        return False
 
 
 def inside(kubectl: Callable[..., str], script: str) -> str:

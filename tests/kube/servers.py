@@ -25,6 +25,7 @@ class Proxy:
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._refusing = False
+        self._stalled: set[asyncio.StreamWriter] = set()
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -68,6 +69,10 @@ class Proxy:
         """Pass nothing on any more, as a network that silently drops packets does."""
         self._flowing.clear()
 
+    def stall(self) -> None:
+        """Let the connections that are open now fall silent for good; new ones are served."""
+        self._stalled |= self._writers
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.opened += 1
         task = asyncio.current_task()
@@ -98,6 +103,8 @@ class Proxy:
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65536):
             await self._flowing.wait()
+            if writer in self._stalled:
+                continue
             writer.write(data)
             await writer.drain()
         writer.close()

@@ -106,6 +106,21 @@ async def test_a_silent_network_does_not_keep_it_held(
     proxy.accept()
 
 
+async def test_a_connection_that_fell_silent_does_not_cost_it(
+    client: Client, proxied: Client, proxy: Proxy, stack: AsyncExitStack
+) -> None:
+    lease = await stack.enter_async_context(Lease(proxied, NAME, identity="a", duration=6))
+    await _held(lease)
+    former = (await client.get_document(LEASES, NAME))["metadata"]["resourceVersion"]
+    proxy.stall()
+
+    async with asyncio.timeout(DEADLINE):
+        while (await client.get_document(LEASES, NAME))["metadata"]["resourceVersion"] == former:
+            await asyncio.sleep(0.05)
+
+    assert lease.held
+
+
 async def test_it_is_lost_at_once_when_somebody_else_took_it(
     client: Client, stack: AsyncExitStack
 ) -> None:
