@@ -2,12 +2,13 @@
 
 PYTHON ?= python3
 FUZZ_SECONDS ?= 120
+TEST_PROCESSES ?= 2
 BIN := .venv/bin
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-emit-index-url --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status test e2e fuzz lint format crds docs routes matrix rights lock bench
+.PHONY: help up down status test programs e2e fuzz lint format crds docs routes matrix rights lock bench
 
 help:  ## show what there is
 	@awk -F ':.*## ' '/^[a-z.]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,8 +22,11 @@ down:  ## stop what `make up` started and remove its data
 status: .venv/.installed  ## show what `make up` started
 	@$(BIN)/python -m polyfleet.local status --words-only
 
-test: lint  ## check style, types and imports, then run the whole suite on a real kube-apiserver
-	@$(BIN)/pytest
+test: lint programs  ## check style, types and imports, then run the whole suite on a real kube-apiserver
+	@$(BIN)/pytest --numprocesses $(TEST_PROCESSES) --dist worksteal
+
+programs: .venv/.installed  ## build the programs that the tests and a local cluster run, once
+	@$(BIN)/python -m polyfleet.local build
 
 fuzz: .venv/.installed  ## send every dialect FUZZ_SECONDS of random requests from each caller
 	POLYFLEET_FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/pytest tests/fuzz --timeout=0

@@ -9,14 +9,21 @@ import typer
 from rich.console import Console
 
 from polyfleet.api.app import DOCUMENTS
+from polyfleet.local.cluster import program_folder
 from polyfleet.local.control_plane import ControlPlane
 from polyfleet.local.down import down as take_down
 from polyfleet.local.errors import LocalError
 from polyfleet.local.node import import_image, node_processes
 from polyfleet.local.node_cluster import node_directory
+from polyfleet.local.node_requirements import node_tools
 from polyfleet.local.processes import is_running
 from polyfleet.local.product_image import REFERENCE, product_image
-from polyfleet.local.programs import build_control_plane, build_node
+from polyfleet.local.programs import (
+    build_control_plane,
+    build_helm,
+    build_node,
+    build_object_storage,
+)
 from polyfleet.local.up import Plan, Running
 from polyfleet.local.up import up as bring_up
 
@@ -79,11 +86,16 @@ def status(
 
 @application.command()
 def build() -> None:
-    """Build all programs, the node's too, into the cache and print where they are."""
-    _print(str(build_control_plane(controller_manager=True)))
-    programs = build_node()
-    for folder in (programs.containerd, programs.dns, programs.workload):
-        _print(str(folder))
+    """Build all programs into the cache, the node's too where this machine can run one."""
+    program_folder(os.environ, controller_manager=True)
+    build_object_storage()
+    build_helm()
+    tools = node_tools(os.environ)
+    if isinstance(tools, str):
+        _print(f"No programs of a node: {tools}.")
+        return
+    build_control_plane(controller_manager=True)
+    build_node()
 
 
 @application.command()

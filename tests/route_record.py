@@ -9,6 +9,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -27,6 +28,7 @@ _NO_ROUTE = "unmatched"
 _REFUSALS = 400
 _FAULTS = 500
 
+_SEEN = "polyfleet routes seen"
 _seen: dict[Route, set[int]] = defaultdict(set)
 
 
@@ -91,8 +93,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Write the page, or compare a whole run with it."""
+    """Write the page, or compare a whole run with it; a worker of xdist tells the controller."""
     config = session.config
+    if hasattr(config, "workeroutput"):
+        config.workeroutput[_SEEN] = [(*route, *statuses) for route, statuses in _seen.items()]
+        return
     if exitstatus != pytest.ExitCode.OK or config.option.collectonly:
         return
     if config.option.write_routes:
@@ -102,6 +107,13 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         if lost:
             print("\ndocs/routes.md promises what no test saw:", *lost, sep="\n  ")  # noqa: T201
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Take over what a worker's tests saw."""
+    for dialect, path, method, *statuses in getattr(node, "workeroutput", {}).get(_SEEN, ()):
+        _seen[dialect, path, method].update(statuses)
 
 
 def _is_whole(config: pytest.Config) -> bool:
