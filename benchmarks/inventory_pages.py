@@ -9,6 +9,7 @@ CPU-second for each kind of page, at 10,000 and 100,000 devices.
 
 import asyncio
 import json
+import os
 import random
 import subprocess
 import sys
@@ -183,6 +184,8 @@ async def serve(devices: int) -> None:
         server_header=False,
     )
     print(json.dumps({"port": listener.getsockname()[1], "token": token}), flush=True)
+    # Nobody reads on: the log would fill the pipe and stop everything.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     await uvicorn.Server(config).serve(sockets=[listener])
 
 
