@@ -6,7 +6,7 @@ from typing import Any
 
 from polyfleet.api.core.updates import OFFERED
 from polyfleet.fleet.names import application_label, object_name
-from polyfleet.fleet.objects.metadata import APPLICATION_LABEL, SERIAL_LABEL
+from polyfleet.fleet.objects.metadata import APPLICATION_LABEL, ATTRIBUTE_LABEL_PREFIX, SERIAL_LABEL
 from polyfleet.simulator.keys import KeyPool
 
 APPLICATION = "default"
@@ -65,6 +65,7 @@ class FleetDevice:
         labels = {
             APPLICATION_LABEL: application_label(APPLICATION),
             SERIAL_LABEL: str(self.number),
+            f"{ATTRIBUTE_LABEL_PREFIX}rdfm.hardware.devtype": DEVICE_TYPE,
         }
         if self.group is not None:
             labels[self.group.label] = self.group.value

@@ -33,19 +33,23 @@ class EtcdSeed:
         self._socket = etcd_socket(directory)
         self._prefix = f"{_PREFIX}{namespace}/"
 
-    def write(self, pattern: str, devices: Sequence[FleetDevice], keys: KeyPool) -> None:
-        """Write the devices as kube-apiserver would, by the one of the name `pattern`."""
+    def write(self, pattern: str, devices: Sequence[FleetDevice], keys: KeyPool) -> int:
+        """Write the devices as kube-apiserver would, by the one of the name `pattern`.
+
+        Return the revision of the store then.
+        """
         transport = httpx.HTTPTransport(uds=str(self._socket))
         with (
             httpx.Client(base_url="http://etcd", transport=transport, timeout=_SECONDS) as etcd,
             StepProgress(f"{len(devices):,} devices into etcd", total=len(devices)) as progress,
         ):
             stored = self._read(etcd, pattern)
-            done = 0
+            done = revision = 0
             for group in _in_groups(devices):
-                self._put(etcd, [_object(stored, device, keys) for device in group])
+                revision = self._put(etcd, [_object(stored, device, keys) for device in group])
                 done += len(group)
                 progress.advance(done)
+            return revision
 
     def _read(self, etcd: httpx.Client, name: str) -> dict[str, Any]:
         question = {"key": _encoded(f"{self._prefix}{name}".encode())}
@@ -53,7 +57,7 @@ class EtcdSeed:
         found: dict[str, Any] = orjson.loads(base64.b64decode(answer["kvs"][0]["value"]))
         return found
 
-    def _put(self, etcd: httpx.Client, documents: Iterable[dict[str, Any]]) -> None:
+    def _put(self, etcd: httpx.Client, documents: Iterable[dict[str, Any]]) -> int:
         puts = [
             {
                 "requestPut": {
@@ -64,7 +68,7 @@ class EtcdSeed:
             for document in documents
         ]
         answer = etcd.post("/v3/kv/txn", content=orjson.dumps({"success": puts}))
-        answer.raise_for_status()
+        return int(answer.raise_for_status().json()["header"]["revision"])
 
 
 def _object(stored: dict[str, Any], device: FleetDevice, keys: KeyPool) -> dict[str, Any]:

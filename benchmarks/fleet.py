@@ -1,6 +1,7 @@
 """Puts a fleet into the cluster: packages and a group over REST, devices by raw writes."""
 
 import asyncio
+import time
 from collections.abc import Iterable
 
 import httpx
@@ -22,6 +23,7 @@ from polyfleet.simulator.keys import KeyPool, primes_for
 
 _JOINED = 1_772_366_400_000_000
 _PATIENCE = 300.0
+_CACHE_SECONDS = 600.0
 _ARTIFACT = b"firmware" * 1024
 
 
@@ -53,8 +55,9 @@ class Fleet:
             self.grow(1)
         added = [self._device(number) for number in range(len(self.devices) + 1, size + 1)]
         seed = EtcdSeed(self._stand.cluster_directory, NAMESPACE)
-        seed.write(self.devices[0].name, added, self.keys)
+        revision = seed.write(self.devices[0].name, added, self.keys)
         self.devices += added
+        self._wait_until_cached(revision)
 
     def create(self, title: str, devices: Iterable[FleetDevice]) -> tuple[Outcome, Usage]:
         """Create Device objects on kube-apiserver itself."""
@@ -80,6 +83,27 @@ class Fleet:
         """Return a device token for each device, by object name; they hold for 300 s."""
         with StepProgress("Device tokens"):
             return asyncio.run(_tokens(self._stand))
+
+    def _wait_until_cached(self, revision: int) -> None:
+        """Wait until kube-apiserver's own cache has what was written behind its back."""
+        connection = load_connection(self._stand.administrator)
+        newer = {"limit": "1", "resourceVersion": revision, "resourceVersionMatch": "NotOlderThan"}
+        path = f"/apis/polyfleet.dev/v1alpha1/namespaces/{NAMESPACE}/devices"
+        deadline = time.monotonic() + _CACHE_SECONDS
+        with (
+            StepProgress("kube-apiserver takes them in"),
+            httpx.Client(
+                base_url=self._stand.api_server_url,
+                headers={"Authorization": f"Bearer {self._stand.api_token}"},
+                verify=connection.ssl or True,
+                timeout=_PATIENCE,
+                trust_env=False,
+            ) as client,
+        ):
+            while (answer := client.get(path, params=newer)).status_code != httpx.codes.OK:
+                if answer.status_code != httpx.codes.GATEWAY_TIMEOUT or time.monotonic() > deadline:
+                    answer.raise_for_status()
+                time.sleep(1)
 
     def _device(self, number: int) -> FleetDevice:
         return FleetDevice(number, NEW_VERSION if number % 2 else OLD_VERSION, self._group)

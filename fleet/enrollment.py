@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from polyfleet.fleet.attributes import mirrored_labels
 from polyfleet.fleet.instants import timestamp
-from polyfleet.fleet.objects.device import Device
+from polyfleet.fleet.objects.device import Device, DeviceSpec
 from polyfleet.fleet.objects.enrollment import Enrollment
+from polyfleet.fleet.objects.metadata import ObjectMeta
 
 
 class Limits(NamedTuple):
@@ -72,6 +74,17 @@ def device_spec(enrollment: Enrollment, now: datetime) -> dict[str, Any]:
         "createdAt": timestamp(now),
         **rotated_spec(enrollment, now),
     }
+
+
+def device_labels(enrollment: Enrollment, attribute_names: Iterable[str]) -> dict[str, str]:
+    """Return the labels that mirror the named attributes of the Device that it becomes."""
+    spec = DeviceSpec(
+        application=enrollment.spec.application,
+        device_id=enrollment.spec.device_id,
+        enrolled=msgspec.Raw(b'{"metadata":%b}' % bytes(enrollment.spec.metadata)),
+    )
+    labels = mirrored_labels(Device(metadata=ObjectMeta(name=""), spec=spec), attribute_names)
+    return {key: value for key, value in labels.items() if value is not None}
 
 
 def rotated_spec(enrollment: Enrollment, now: datetime) -> dict[str, Any]:

@@ -3,12 +3,12 @@
 Facade and operator both call `accept`; if one dies half-way, the other's call finishes it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from polyfleet.fleet.enrollment import device_spec, is_accepted, rotated_spec
+from polyfleet.fleet.enrollment import device_labels, device_spec, is_accepted, rotated_spec
 from polyfleet.fleet.names import application_label, object_name
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.enrollment import Enrollment
@@ -29,14 +29,19 @@ async def accept(
     serials: SerialAllocator,
     enrollment: Enrollment,
     now: datetime,
+    *,
+    attribute_labels: Sequence[str] = (),
 ) -> Device:
     """Let the device in and take its Enrollment away; return the Device.
+
+    A new one is labelled with what it says of the attributes named, as the operator would do.
 
     A device that exists gets the new key in place of its old ones and keeps everything else: its
     object, serial and groups. Raises Conflict if the device is being deleted or its object name
     is taken by another, and what else the API server answers.
     """
-    device = await _device(writer, cache, serials, enrollment, now)
+    mirrored = device_labels(enrollment, attribute_labels)
+    device = await _device(writer, cache, serials, enrollment, now, mirrored=mirrored)
     # Gone already, or another one asks under its name by now: either way it is not ours to delete.
     with suppress(NotFound, Conflict):
         await writer.delete(ENROLLMENTS, enrollment, checked=False)
@@ -49,6 +54,8 @@ async def _device(
     serials: SerialAllocator,
     enrollment: Enrollment,
     now: datetime,
+    *,
+    mirrored: Mapping[str, str],
 ) -> Device:
     spec = enrollment.spec
     for _ in range(_ATTEMPTS):
@@ -63,6 +70,7 @@ async def _device(
         labels = {
             APPLICATION_LABEL: application_label(spec.application),
             SERIAL_LABEL: str(await serials.next(DEVICES)),
+            **mirrored,
         }
         try:
             return await writer.create(DEVICES, name, device_spec(enrollment, now), labels=labels)

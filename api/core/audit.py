@@ -35,7 +35,7 @@ def write(
 
     `named` are the path's parameters: the objects that the call is about.
     """
-    if not call.management or method in READINGS:
+    if not call.management or call.reading or method in READINGS:
         return
     principal = call.principal
     log.info(

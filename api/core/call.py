@@ -11,14 +11,16 @@ class Call:
     """One request. Identity writes down what it learns; limits and the audit log read it.
 
     `management` says that the caller was asked for a person's or a program's credentials:
-    calls that devices make with their own do not count as such.
+    calls that devices make with their own do not count as such. `reading` says that a call only
+    reads although its method does not tell: a search by POST.
     """
 
-    __slots__ = ("address", "management", "principal")
+    __slots__ = ("address", "management", "principal", "reading")
 
     def __init__(self, address: str = UNKNOWN_ADDRESS) -> None:
         self.address = address
         self.management = False
+        self.reading = False
         self.principal: Principal | None = None
 
 

@@ -50,7 +50,14 @@ async def reconcile(context: Context, name: str) -> float | None:
 async def _accept(context: Context, enrollment: Enrollment) -> None:
     now = context.clock()
     try:
-        device = await accept(context.writer, context.cache, context.serials, enrollment, now)
+        device = await accept(
+            context.writer,
+            context.cache,
+            context.serials,
+            enrollment,
+            now,
+            attribute_labels=context.settings.attribute_labels,
+        )
     except Conflict as error:
         # It may pass, so it is tried again; but it may stay, so people should see it.
         status = refusal_patch(enrollment, error.message, now)

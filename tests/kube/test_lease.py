@@ -115,7 +115,10 @@ async def test_a_connection_that_fell_silent_does_not_cost_it(
     proxy.stall()
 
     async with asyncio.timeout(DEADLINE):
-        while (await client.get_document(LEASES, NAME))["metadata"]["resourceVersion"] == former:
+        while True:
+            now = await client.get_document(LEASES, NAME)
+            if now["metadata"]["resourceVersion"] != former:
+                break
             await asyncio.sleep(0.05)
 
     assert lease.held

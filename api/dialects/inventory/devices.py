@@ -9,6 +9,7 @@ from msgspec import Raw
 from starlette.requests import Request
 from starlette.responses import Response
 
+from polyfleet.api.core import call
 from polyfleet.api.core.access import Caller, placed
 from polyfleet.api.core.errors import AlreadyExists, Invalid
 from polyfleet.api.core.facade import Facade
@@ -66,6 +67,7 @@ class DeviceRoutes:
     async def search(self, request: Request) -> Response:
         """Search devices."""
         caller = await self._access.caller(request, Right.READ)
+        call.current().reading = True
         body = await bodies.read(request, self._facade.settings.maximum_body, FAILURE)
         search = read_search(body)
         query = Query(await self._visible(caller, search.conditions), search.order)

@@ -97,7 +97,14 @@ class AuthRoutes:
         """Let a waiting device in."""
         enrollment = await self._referenced(request)
         facade = self._facade
-        await accept(facade.writer, facade.cache, facade.serials, enrollment, facade.clock())
+        await accept(
+            facade.writer,
+            facade.cache,
+            facade.serials,
+            enrollment,
+            facade.clock(),
+            attribute_labels=facade.settings.attribute_labels,
+        )
         return Response(EMPTY_OBJECT, media_type="application/json")
 
     async def remove(self, request: Request) -> Response:

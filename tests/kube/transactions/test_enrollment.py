@@ -45,6 +45,22 @@ async def devices(side: Side) -> list[Device]:
     return [device async for page in side.client.list_pages(DEVICES) for device in page.items]
 
 
+async def test_a_new_device_is_labelled_with_what_it_says_of_itself(facade: Side) -> None:
+    asked = await ask(facade)
+
+    device = await accept(
+        facade.writer,
+        facade.cache,
+        facade.serials,
+        asked,
+        NOW,
+        attribute_labels=("device_type", "location"),
+    )
+
+    mirrored = {key: value for key, value in device.metadata.labels.items() if "attr." in key}
+    assert mirrored == {"attr.polyfleet.dev/device_type": "foo"}
+
+
 async def test_an_accepted_enrollment_becomes_a_device(facade: Side) -> None:
     asked = await ask(facade)
 
