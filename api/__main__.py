@@ -15,6 +15,7 @@ from polyfleet.api.core.logging import configure_logging
 from polyfleet.api.protocol import BoundedProtocol
 from polyfleet.api.server import FacadeServer
 from polyfleet.api.settings import Settings
+from polyfleet.kube.garbage import collect_rarely
 
 _BACKLOG = 2048
 _KEEPALIVE_IDLE = 60
@@ -42,6 +43,7 @@ def main() -> int:
     # Uvicorn repeats the signal that ended it; by then all is done that it should cause.
     for stop in (signal.SIGTERM, signal.SIGINT):
         signal.signal(stop, lambda *_: None)
+    collect_rarely()
     server.run(sockets=listeners)
     return 0 if server.started else 1
 

@@ -8,6 +8,7 @@ import uvicorn
 
 from polyfleet.api.app import FacadeApplication
 from polyfleet.api.protocol import BoundedProtocol
+from polyfleet.kube.garbage import collect_rarely
 
 DRAIN_SECONDS = 2.0
 """How long clients have to send their next request over a connection that is then closed."""
@@ -24,6 +25,11 @@ class FacadeServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, application: FacadeApplication) -> None:
         super().__init__(config)
         self._application = application
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Fill the cache, which stays, and begin to serve."""
+        await super().startup(sockets)
+        collect_rarely()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no more connections, let those that are there end, then do what uvicorn does."""

@@ -174,6 +174,7 @@ async def serve(devices: int) -> None:
     dispatcher = Dispatcher(RequestMetrics())
     dispatcher.mount("inventory", create_dialect(facade), PREFIXES)
     listener = bind(settings.host, 0)
+    listener.listen()
     config = uvicorn.Config(
         dispatcher,
         loop="uvloop",

@@ -7,6 +7,7 @@ import structlog
 from pydantic import ValidationError
 
 from polyfleet.kube.configuration import ConfigurationError
+from polyfleet.kube.garbage import collect_rarely
 from polyfleet.operator.logs import configure_logging
 from polyfleet.operator.process import LeaseLostError, run_until_signalled
 from polyfleet.operator.settings import Settings
@@ -21,6 +22,7 @@ def main() -> int:
         return 2
     configure_logging(settings.log_format, settings.log_level)
     log = structlog.get_logger("polyfleet.operator")
+    collect_rarely()
     try:
         asyncio.run(run_until_signalled(settings))
     except ConfigurationError as error:
