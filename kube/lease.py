@@ -25,7 +25,7 @@ _log = structlog.get_logger(__name__)
 class Lease:
     """Tries to get a Lease for as long as it is entered, and keeps it; gives it back at the end.
 
-    It is renewed every third of `duration` seconds; if that fails for two thirds, or somebody else
+    It is renewed every fifth of `duration` seconds; if that fails for two thirds, or somebody else
     has it, it is lost for good: the process should end. Another's Lease is taken over when it
     has not *changed* for its duration on our own clock: clocks of machines are never compared.
     """
@@ -90,7 +90,7 @@ class Lease:
                 if not self._held.is_set():
                     _log.info("lease acquired", lease=self._name, identity=self.identity)
                     self._held.set()
-                await asyncio.sleep(self._duration / 3)
+                await asyncio.sleep(self._duration / 5)
                 continue
             if self._held.is_set() and self._is_over():
                 _log.error("lease lost", lease=self._name, identity=self.identity)
@@ -106,7 +106,7 @@ class Lease:
 
     async def _attempt(self) -> bool:
         # One request that never returns must leave time for another on a new connection.
-        patience = self._renew_deadline / 2
+        patience = self._duration / 4
         if self._held.is_set():
             left = self._renew_deadline - (time.monotonic() - self._renewed_at)
             patience = min(patience, left)
