@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Path, Query, Request
+from fastapi import Depends, Path, Query, Request
 from starlette.types import ASGIApp
 
+from polyfleet.api.core.documentation import amend, documented
 from polyfleet.api.core.facade import Facade
 from polyfleet.api.native import errors
 from polyfleet.api.native.decisions import explain, find_by_flat_id, find_in_application
@@ -26,14 +27,7 @@ _ID = Path(max_length=1100, description="The device's id, or the uid of its Devi
 
 def create_dialect(facade: Facade) -> ASGIApp:
     """Return the application of the native routes."""
-    application = FastAPI(
-        title="Polyfleet",
-        version="v1",
-        openapi_url="/polyfleet/v1/openapi.json",
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-    )
+    application = documented(title="Polyfleet", version="v1", url="/polyfleet/v1/openapi.json")
     errors.register(application)
 
     async def authenticate(request: Request) -> Principal:
@@ -84,18 +78,11 @@ def create_dialect(facade: Facade) -> ASGIApp:
         """Say what a rollout has done, and whom its next step would come to."""
         return await plan_of(facade, principal, name)
 
-    _correct_description(application)
+    amend(application, _correct)
     return application
 
 
-def _correct_description(application: FastAPI) -> None:
-    describe = application.openapi
-
-    def described() -> dict[str, Any]:
-        document = describe()
-        for methods in document["paths"].values():
-            for operation in methods.values():
-                operation["responses"].pop(_NEVER_ANSWERED, None)
-        return document
-
-    application.openapi = described  # type: ignore[method-assign]
+def _correct(document: dict[str, Any]) -> None:
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            operation["responses"].pop(_NEVER_ANSWERED, None)

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import structlog
 from fastapi import FastAPI
@@ -12,8 +11,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
+from polyfleet.api.core.documentation import documented, name_credentials
 from polyfleet.api.core.errors import PolyfleetError, from_api_error
 from polyfleet.api.core.facade import Facade
+from polyfleet.api.core.routing import Found, raw_path
 from polyfleet.api.dialects.deis import (
     accounts,
     admin_perms,
@@ -38,7 +39,7 @@ from polyfleet.api.dialects.deis.activity import Activity
 from polyfleet.api.dialects.deis.changes import Changes
 from polyfleet.api.dialects.deis.documents import Documents
 from polyfleet.api.dialects.deis.pods import Pods
-from polyfleet.api.dialects.deis.routes import BASE, Found, Route, RouteTable, describe
+from polyfleet.api.dialects.deis.routes import BASE, Route, RouteTable, describe
 from polyfleet.kube.errors import ApiError
 from polyfleet.kube.releases import index_workloads
 
@@ -122,18 +123,21 @@ class DeisApplication:
             await send({"type": "websocket.close", "code": 1000})
 
     async def _answer(self, request: Request) -> Response | None:
-        found = self._routes.find(_path(request.scope))
+        found = self._routes.find(raw_path(request.scope))
         if found is None:
             return errors.detail(404, errors.NOT_FOUND)
-        request.scope["route"] = found.place.shown  # the metrics' name for it
+        try:
+            request.scope["path_params"] = found.decoded()
+        except UnicodeDecodeError:
+            return errors.detail(404, errors.NOT_FOUND)
+        request.scope["route"] = found.template  # the metrics' name for it
         version = clients.wrong_version(request)
         if version is not None:
             return _wrong_version(version)
         method = "GET" if request.method == "HEAD" else request.method
-        route = found.place.methods.get(method)
+        route = found.methods.get(method)
         if route is None:
             return _other_method(request, found)
-        request.scope["path_params"] = dict(found.parameters)
         return await _run(route, request)
 
 
@@ -151,11 +155,6 @@ async def _run(route: Route, request: Request) -> Response | None:
         return errors.detail(500, errors.UNEXPECTED)
 
 
-def _path(scope: Scope) -> str:
-    raw: bytes | None = scope.get("raw_path")
-    return scope["path"] if raw is None else raw.decode("latin-1").partition("?")[0]
-
-
 def _wrong_version(version: str) -> Response:
     text = (
         "Client and server versions do not match. "
@@ -164,8 +163,8 @@ def _wrong_version(version: str) -> Response:
     return errors.answer(405, {"error": text})
 
 
-def _other_method(request: Request, found: Found) -> Response:
-    methods = found.place.methods
+def _other_method(request: Request, found: Found[Route]) -> Response:
+    methods = found.methods
     also = ["HEAD", "OPTIONS"] if "GET" in methods else ["OPTIONS"]
     allow = {"Allow": ", ".join(sorted([*methods, *also]))}
     if request.method == "OPTIONS":
@@ -181,33 +180,23 @@ def _other_method(request: Request, found: Found) -> Response:
 
 
 def _described(table: list[Route], lifespan: Lifespan[FastAPI]) -> FastAPI:
-    application = FastAPI(
+    application = documented(
         title="Controller API",
         version="1.0",
         description="The API of the Deis Controller, answered by Polyfleet.",
-        openapi_url=OPENAPI,
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
+        url=OPENAPI,
         lifespan=lifespan,
     )
     errors.register(application)
     for route in table:
         describe(application, route)
-    describe_all = application.openapi
-
-    def described() -> dict[str, Any]:
-        document = describe_all()
-        document.setdefault("components", {})["securitySchemes"] = {
-            "Token": {
-                "type": "apiKey",
-                "in": "header",
-                "name": "Authorization",
-                "description": "`token` and the token of a login, or an access token",
-            },
-            "BuilderKey": {"type": "apiKey", "in": "header", "name": "X-Deis-Builder-Auth"},
-        }
-        return document
-
-    application.openapi = described  # type: ignore[method-assign]
+    header = {"type": "apiKey", "in": "header"}
+    described = "`token` and the token of a login, or an access token"
+    name_credentials(
+        application,
+        {
+            "Token": header | {"name": "Authorization", "description": described},
+            "BuilderKey": header | {"name": "X-Deis-Builder-Auth"},
+        },
+    )
     return application

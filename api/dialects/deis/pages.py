@@ -11,6 +11,7 @@ from starlette.responses import Response
 from polyfleet.api.core.addresses import base_url
 from polyfleet.api.core.errors import NotFound
 from polyfleet.api.core.facade import Facade
+from polyfleet.api.core.routing import raw_path
 
 PAGE = 100
 LARGEST_PAGE = 500
@@ -61,9 +62,7 @@ def _address(facade: Facade, request: Request, page: int) -> str:
     query = parse_qsl(request.url.query, keep_blank_values=True)
     others = [(name, value) for name, value in query if name != "page"]
     changed = urlencode([*others, ("page", str(page))])
-    raw: bytes | None = request.scope.get("raw_path")
-    path = request.url.path if raw is None else raw.decode("latin-1").partition("?")[0]
-    return f"{base_url(facade, request)}{path}?{changed}"
+    return f"{base_url(facade, request)}{raw_path(request.scope)}?{changed}"
 
 
 def _is_number(text: str) -> bool:

@@ -9,8 +9,10 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from polyfleet.api.core.documentation import documented
 from polyfleet.api.core.errors import PolyfleetError, from_api_error
 from polyfleet.api.core.facade import Facade
+from polyfleet.api.core.routing import RouteTable, raw_path
 from polyfleet.api.dialects.drogue import (
     admin,
     application_routes,
@@ -23,7 +25,7 @@ from polyfleet.api.dialects.drogue import (
 from polyfleet.api.dialects.drogue.documents import Documents
 from polyfleet.api.dialects.drogue.inboxes import Inboxes
 from polyfleet.api.dialects.drogue.listing import Order
-from polyfleet.api.dialects.drogue.routes import Route, RouteTable, raw_path, register
+from polyfleet.api.dialects.drogue.routes import Route, find, register
 from polyfleet.kube.errors import ApiError
 
 PREFIXES = (
@@ -78,7 +80,7 @@ class DrogueApplication:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        route = self._table.find(scope) if scope["type"] == "http" else None
+        route = find(self._table, scope) if scope["type"] == "http" else None
         if route is not None:
             await _run(route, scope, receive, send)
             return
@@ -108,14 +110,11 @@ def _documented(routes: Iterable[Route], inboxes: Inboxes) -> FastAPI:
         yield
         inboxes.stop()
 
-    application = FastAPI(
+    application = documented(
         title="Drogue Cloud API",
         version="v1alpha1",
         description="The management API of Drogue Cloud, answered by Polyfleet.",
-        openapi_url="/api/registry/v1alpha1/openapi.json",
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
+        url="/api/registry/v1alpha1/openapi.json",
         lifespan=lifespan,
     )
     errors.register(application)

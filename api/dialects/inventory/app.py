@@ -1,9 +1,7 @@
 """The Mender dialect: Mender's device inventory over the fleet's resources."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
-from urllib.parse import unquote
 
 import structlog
 from fastapi import FastAPI
@@ -11,9 +9,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from polyfleet.api.core.documentation import documented, name_credentials
 from polyfleet.api.core.errors import PolyfleetError, from_api_error
 from polyfleet.api.core.facade import Facade
-from polyfleet.api.core.routing import Found, RouteTable
+from polyfleet.api.core.routing import Found, RouteTable, raw_path
 from polyfleet.api.dialects.inventory import device_side, devices, errors, groups, login
 from polyfleet.api.dialects.inventory.access import Access
 from polyfleet.api.dialects.inventory.documents import Documents
@@ -63,7 +62,7 @@ class InventoryApplication:
 
     async def _answer(self, scope: Scope, receive: Receive) -> Response | None:
         request = Request(scope, receive)
-        found = self._routes.find(_segments(scope))
+        found = self._routes.find(raw_path(scope))
         if found is None:
             return errors.answer(request, 404, errors.NOT_FOUND)
         scope["route"] = found.template  # the metrics' name for it
@@ -72,10 +71,7 @@ class InventoryApplication:
             return _other_method(request, found)
         scope[errors.CHALLENGE] = route.challenge
         try:
-            scope["path_params"] = {
-                name: unquote(segment, errors="strict")
-                for name, segment in found.parameters.items()
-            }
+            scope["path_params"] = found.decoded()
         except UnicodeDecodeError:
             return errors.answer(request, 404, errors.NOT_FOUND)
         return await _run(route, request)
@@ -93,13 +89,6 @@ async def _run(route: Route, request: Request) -> Response | None:
     except Exception:
         log.exception("request failed", path=route.path)
         return errors.answer(request, 500, errors.INTERNAL)
-
-
-def _segments(scope: Scope) -> list[str]:
-    """Return the path's segments still encoded: an id may hold a slash."""
-    raw: bytes | None = scope.get("raw_path")
-    path: str = scope["path"] if raw is None else raw.decode("latin-1")
-    return path.split("/")
 
 
 def _other_method(request: Request, found: Found[Route]) -> Response:
@@ -132,34 +121,19 @@ def _described(table: list[Route], index: FleetIndex) -> FastAPI:
         yield
         index.close()
 
-    application = FastAPI(
+    application = documented(
         title="Device inventory",
         version="1",
         description="The API of Mender's device inventory, answered by Polyfleet.",
-        openapi_url=OPENAPI,
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
+        url=OPENAPI,
         lifespan=lifespan,
     )
     for route in table:
         if not route.path.startswith(SERVICE):  # the same once more
             describe(application, route)
-    _describe_tokens(application)
+    bearer = {"type": "http", "scheme": "bearer"}
+    password = {"type": "http", "scheme": "basic"}
+    name_credentials(
+        application, {"ManagementToken": bearer, "DeviceToken": bearer, "Password": password}
+    )
     return application
-
-
-def _describe_tokens(application: FastAPI) -> None:
-    describe_all = application.openapi
-    bearer: Mapping[str, str] = {"type": "http", "scheme": "bearer"}
-
-    def described() -> dict[str, Any]:
-        document = describe_all()
-        document.setdefault("components", {})["securitySchemes"] = {
-            "ManagementToken": bearer,
-            "DeviceToken": bearer,
-            "Password": {"type": "http", "scheme": "basic"},
-        }
-        return document
-
-    application.openapi = described  # type: ignore[method-assign]

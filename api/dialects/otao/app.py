@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import unquote
 
 import structlog
 from fastapi import FastAPI
@@ -10,9 +9,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from polyfleet.api.core.documentation import amend, documented
 from polyfleet.api.core.errors import PolyfleetError, from_api_error
 from polyfleet.api.core.facade import Facade
-from polyfleet.api.core.routing import RouteTable
+from polyfleet.api.core.routing import RouteTable, raw_path
 from polyfleet.api.dialects.otao import device_side, endpoint_routes, errors, software_routes
 from polyfleet.api.dialects.otao.routes import SCOPES, Route, describe, parts_of
 from polyfleet.api.dialects.otao.software import Software
@@ -65,7 +65,7 @@ class OtaoApplication:
 
     async def _answer(self, scope: Scope, receive: Receive) -> Response | None:
         side: errors.Side = "device" if scope["path"].startswith(_DEVICE_PREFIXES) else "people"
-        found = self._routes.find(_segments(scope))
+        found = self._routes.find(raw_path(scope))
         if found is None:
             return errors.answer(side, 404, errors.NOT_FOUND)
         scope["route"] = found.template  # the metrics' name for it
@@ -74,10 +74,7 @@ class OtaoApplication:
             allow = {"Allow": ", ".join(sorted(found.methods))}
             return errors.answer(side, 405, errors.NOT_ALLOWED, allow)
         try:
-            parameters = {
-                name: unquote(segment, errors="strict")
-                for name, segment in found.parameters.items()
-            }
+            parameters = found.decoded()
         except UnicodeDecodeError:
             return errors.answer(side, 404, errors.NOT_FOUND)
         scope[device_side.TOKEN] = parameters.pop(_TOKEN, "")
@@ -99,25 +96,15 @@ async def _run(route: Route, request: Request) -> Response | None:
         return errors.answer(route.side, 500, errors.INTERNAL)
 
 
-def _segments(scope: Scope) -> list[str]:
-    """Return the path's segments still encoded: an id may hold a slash."""
-    raw: bytes | None = scope.get("raw_path")
-    path: str = scope["path"] if raw is None else raw.decode("latin-1")
-    return path.split("/")
-
-
 def _described(table: Iterable[Route]) -> FastAPI:
-    application = FastAPI(
+    application = documented(
         title="Over-the-air orchestrator REST API",
         version="v1",
         description=(
             "The API of Kaa's OTAO, answered by Polyfleet; also below /otao/api/v1. Devices speak "
             "Kaa's configuration protocol over HTTP below /kp1, also below /kpc/kp1."
         ),
-        openapi_url=OPENAPI,
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
+        url=OPENAPI,
     )
     parts: dict[str, Any] = {}
     for route in table:
@@ -130,16 +117,12 @@ def _described(table: Iterable[Route]) -> FastAPI:
 
 def _complete(application: FastAPI, parts: dict[str, Any]) -> None:
     """Add to the document what the framework does not see: parts of bodies, and the scopes."""
-    describe_all = application.openapi
+    flow = {"tokenUrl": "/oauth/token", "scopes": SCOPES}
+    scheme = {"type": "oauth2", "flows": {"clientCredentials": flow, "password": flow}}
 
-    def described() -> dict[str, Any]:
-        document = describe_all()
-        flow = {"tokenUrl": "/oauth/token", "scopes": SCOPES}
+    def complete(document: dict[str, Any]) -> None:
         components = document.setdefault("components", {})
         components.setdefault("schemas", {}).update(parts)
-        components["securitySchemes"] = {
-            "oauth_2_0": {"type": "oauth2", "flows": {"clientCredentials": flow, "password": flow}}
-        }
-        return document
+        components["securitySchemes"] = {"oauth_2_0": scheme}
 
-    application.openapi = described  # type: ignore[method-assign]
+    amend(application, complete)

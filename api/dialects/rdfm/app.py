@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
-from typing import Any
 
 import structlog
 from fastapi import FastAPI
@@ -11,14 +10,16 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from polyfleet.api.core.documentation import documented, name_credentials
 from polyfleet.api.core.enrollments import Enrollments
 from polyfleet.api.core.errors import PolyfleetError, from_api_error
 from polyfleet.api.core.facade import Facade
+from polyfleet.api.core.routing import Endpoint
 from polyfleet.api.dialects.rdfm import auth, devices, errors, group_routes, packages, update
 from polyfleet.api.dialects.rdfm.access import Access
 from polyfleet.api.dialects.rdfm.connections import Connections
 from polyfleet.api.dialects.rdfm.groups import GroupRoutes
-from polyfleet.api.dialects.rdfm.routes import Endpoint, Route, register
+from polyfleet.api.dialects.rdfm.routes import DEVICE_TOKEN, MANAGEMENT_TOKEN, Route, register
 from polyfleet.api.dialects.rdfm.storage import StorageRoutes
 from polyfleet.api.dialects.rdfm.websocket import PATH as SOCKET_PATH
 from polyfleet.api.dialects.rdfm.websocket import DeviceSockets
@@ -147,33 +148,22 @@ def _application(table: list[Route], connections: Connections) -> FastAPI:
         yield
         connections.stop()
 
-    application = FastAPI(
+    application = documented(
         title="RDFM server API",
         version="v1",
         description="The API of RDFM's management server, answered by Polyfleet.",
-        openapi_url="/api/v2/openapi.json",
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
+        url="/api/v2/openapi.json",
         lifespan=lifespan,
     )
     errors.register(application)
     for route in table:
         register(application, route)
-    _describe_tokens(application)
+    scheme = {"type": "apiKey", "in": "header", "name": "Authorization"}
+    name_credentials(
+        application,
+        {
+            MANAGEMENT_TOKEN: scheme | {"description": "`Bearer token=<token>`"},
+            DEVICE_TOKEN: scheme | {"description": "`Bearer token=<token of auth/device>`"},
+        },
+    )
     return application
-
-
-def _describe_tokens(application: FastAPI) -> None:
-    describe = application.openapi
-
-    def described() -> dict[str, Any]:
-        document = describe()
-        scheme = {"type": "apiKey", "in": "header", "name": "Authorization"}
-        document.setdefault("components", {})["securitySchemes"] = {
-            "ManagementToken": scheme | {"description": "`Bearer token=<token>`"},
-            "DeviceToken": scheme | {"description": "`Bearer token=<token of auth/device>`"},
-        }
-        return document
-
-    application.openapi = described  # type: ignore[method-assign]

@@ -1,6 +1,6 @@
 """A route of this dialect: what answers it, and what its documentation says."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,14 +8,12 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
-from starlette.responses import Response
 
+from polyfleet.api.core import documentation, routing
 from polyfleet.api.dialects.rdfm.schemas import ErrorBody
 
 MANAGEMENT_TOKEN = "ManagementToken"  # noqa: S105 - the name of a kind of token
 DEVICE_TOKEN = "DeviceToken"  # noqa: S105 - likewise
-
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 _DESCRIPTIONS = {
     200: "No error",
@@ -51,41 +49,21 @@ register_url_convertor("serial", SerialConvertor())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
+class Route(routing.Route):
     """A route; `security` says which kind of token it asks for, None for a public one."""
 
-    method: str
-    path: str
-    endpoint: Endpoint
-    summary: str
     security: str | None = MANAGEMENT_TOKEN
     body: type[BaseModel] | None = None
-    reply: Any = None
     statuses: tuple[int, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 def register(application: FastAPI, route: Route) -> None:
     """Add the route; one that answers GET answers HEAD too."""
-    success: dict[int | str, dict[str, Any]] = {200: {"description": _DESCRIPTIONS[200]}}
+    responses = documentation.responses_of({200, *_failures(route)}, _DESCRIPTIONS, ErrorBody)
     if route.reply is not None:
-        success[200]["model"] = route.reply
-    failures: dict[int | str, dict[str, Any]] = {
-        status: {"description": _DESCRIPTIONS[status]}
-        | ({} if status < 400 else {"model": ErrorBody})  # noqa: PLR2004 - HTTP statuses
-        for status in sorted(_failures(route))
-    }
-    application.add_api_route(
-        route.path,
-        route.endpoint,
-        methods=[route.method],
-        summary=route.summary,
-        name=f"{route.method.lower()} {route.path}",
-        response_class=Response,
-        response_model=None,
-        responses=success | failures,
-        openapi_extra=_openapi(route),
-    )
+        responses[200]["model"] = route.reply
+    documentation.describe(application, route, responses, _openapi(route))
     if route.method == "GET":
         application.router.add_route(route.path, route.endpoint, ["HEAD"], include_in_schema=False)
 
@@ -115,9 +93,5 @@ def _openapi(route: Route) -> dict[str, Any]:
             {"name": "identifier", "in": "path", "required": True, "schema": schema}
         ]
     if route.body is not None:
-        schema = route.body.model_json_schema(ref_template="#/components/schemas/{model}")
-        extra["requestBody"] = {
-            "required": True,
-            "content": {"application/json": {"schema": schema}},
-        }
+        extra["requestBody"] = documentation.body_of(documentation.schema_of(route.body))
     return extra
