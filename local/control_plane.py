@@ -9,13 +9,12 @@ import os
 import shutil
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from polyfleet.local import components
 from polyfleet.local.environment import needed_environment
 from polyfleet.local.errors import StartError, last_lines
 from polyfleet.local.kubeconfig import certificate_credentials, write_kubeconfig
+from polyfleet.local.lifetime import Startable
 from polyfleet.local.node_network import NodeNetwork
 from polyfleet.local.pki import KeyMaterial
 from polyfleet.local.ports import free_port, is_free
@@ -33,7 +32,7 @@ _PORT_ATTEMPTS = 3
 _PORT_SECONDS = 5
 
 
-class ControlPlane:
+class ControlPlane(Startable):
     """etcd and kube-apiserver in `directory`, run from the programs in `binaries`.
 
     `binaries` is a folder with etcd, kube-apiserver and, where they are to be started,
@@ -135,22 +134,6 @@ class ControlPlane:
     def log(self, name: str) -> Path:
         """Return the path of a component's log."""
         return self.directory / f"{name}.log"
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def _runs(self, name: str) -> bool:
         record = self._state.processes.get(name)

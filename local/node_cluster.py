@@ -1,16 +1,15 @@
 """A whole cluster on this machine: the control plane and one node that runs real pods."""
 
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from polyfleet.local.control_plane import ControlPlane
+from polyfleet.local.lifetime import Startable
 from polyfleet.local.node import Node, remove_node
 from polyfleet.local.node_requirements import NodeTools
 from polyfleet.local.programs import build_control_plane, build_node
 
 
-class NodeCluster:
+class NodeCluster(Startable):
     """Control plane and node in one folder, which both are removed with.
 
     `fsync` and `ends_with_parent` are those of the control plane. The programs are built first
@@ -56,22 +55,6 @@ class NodeCluster:
     def stop(self) -> None:
         """Stop all of it and remove the folder."""
         remove_cluster(self.directory)
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
 
 def node_directory(directory: Path) -> Path:
