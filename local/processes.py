@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ from typing import BinaryIO
 from polyfleet.local.errors import StartError, last_lines
 
 _POLL_SECONDS = 0.05
-_children: dict[int, subprocess.Popen[bytes]] = {}
+_waiting: dict[int, threading.Thread] = {}
+"""Who waits for which of our children: one that ends must not stay a zombie, asked after or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,9 @@ def spawn(
             env=None if environment is None else dict(environment),
             start_new_session=True,
         )
-    _children[child.pid] = child
+    waiting = threading.Thread(target=child.wait, name=f"wait for {child.pid}", daemon=True)
+    _waiting[child.pid] = waiting
+    waiting.start()
     started = _start_mark(child.pid)
     if started is None:
         raise StartError(f"{command[0]} ended at once:\n{last_lines(log)}")
@@ -72,10 +76,10 @@ def find(pid: int) -> ProcessRecord | None:
 
 def is_running(record: ProcessRecord) -> bool:
     """Tell whether this very process, not another with its id, still runs."""
-    child = _children.get(record.pid)
-    if child is not None and child.poll() is not None:
-        _children.pop(record.pid, None)
-    return _start_mark(record.pid) == record.started
+    started = _start_mark(record.pid)
+    if started is None and (waiting := _waiting.pop(record.pid, None)):
+        waiting.join()  # it has ended; the id is free only after this
+    return started == record.started
 
 
 def stop(record: ProcessRecord, *, grace_seconds: float = 20) -> None:

@@ -76,6 +76,32 @@ def test_a_process_that_died_unseen_is_not_running(sleeper: ProcessRecord) -> No
     assert wait_until(lambda: not is_running(sleeper), seconds=60)
 
 
+def test_a_process_that_nobody_asks_after_leaves_nothing_behind(tmp_path: Path) -> None:
+    record = spawn(SLEEP, log=tmp_path / "log")
+
+    os.kill(record.pid, signal.SIGKILL)
+
+    assert wait_until(lambda: not psutil.pid_exists(record.pid), seconds=60)
+
+
+def test_a_program_may_end_before_what_it_started(tmp_path: Path) -> None:
+    program = f"""
+        from pathlib import Path
+        from polyfleet.local.processes import spawn
+        record = spawn({SLEEP!r}, log=Path({str(tmp_path / "log")!r}))
+        print(record.pid, record.started, flush=True)
+    """
+    command = [sys.executable, "-W", "always", "-c", textwrap.dedent(program)]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    pid, started = done.stdout.split()
+    record = ProcessRecord(int(pid), started)
+    assert is_running(record)
+    stop(record)
+    assert done.stderr == ""
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children of a death")
 def test_a_tied_process_does_not_outlive_a_killed_parent(tmp_path: Path) -> None:
     program = f"""
