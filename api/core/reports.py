@@ -122,14 +122,6 @@ class ReportWriter:
         )
         return await self._report(device, report, excess)
 
-    def software(self, device: Device, version: str) -> None:
-        """Note the version that the device says it runs; it is written soon, if it is new."""
-        software = device.status.software
-        known = software is not None and software.version == version
-        if not known or device.metadata.uid in self._kept:
-            with suppress(RateLimited):  # the device says so again with its next request
-                self._keep(device, Report(source="", version=version))
-
     def offered(self, device: Device, package: str, rollout: str | None = None) -> None:
         """Note that the device was offered the Package of that object name, if that is new.
 

@@ -58,12 +58,12 @@ def test_what_waits_is_written_when_it_stops(
         assert found is not None
 
         async def report() -> None:
-            facade.reports.software(found, "v7")
+            facade.reports.offered(found, "kettle-2")
             facade.activity.seen(found)
 
         server.call(report())
     status = json.loads(kubectl("get", "device", "default.d1", "-o", "json"))["status"]
-    assert status["software"]["version"] == "v7"
+    assert status["update"]["package"] == "kettle-2"
     assert status["lastSeen"]
 
 

@@ -174,41 +174,48 @@ async def test_kept_reports_of_two_sources_are_both_written(
 
 
 async def test_versions_are_written_together_and_only_the_last_one(
-    fleet: Namespace, reports: ReportWriter
+    fleet: Namespace, reports: ReportWriter, clock: Clock
 ) -> None:
-    device = await fleet.device("a")
+    device = await spend_burst(reports, await fleet.device("a"))
     before = fleet.cache.devices.revision
     for number in range(10):
-        reports.software(device, f"v{number}")
+        await reports.merge(device, "rdfm", (), version=f"v{number}", excess="keep")
     assert await version(fleet, device) is None
+    clock.advance(10.1)
     assert await reports.flush(limit=10) == 1
     assert await version(fleet, device) == "v9"
     assert fleet.cache.devices.revision == before + 1
 
 
 async def test_an_older_version_that_was_kept_does_not_undo_a_newer_one(
-    fleet: Namespace, reports: ReportWriter
+    fleet: Namespace, reports: ReportWriter, clock: Clock
 ) -> None:
-    device = await fleet.device("a")
-    reports.software(device, "v1")
-    await reports.replace(device, "rdfm", said(a="1"), version="v2")
-    await reports.flush(limit=10)
+    device = await spend_burst(reports, await fleet.device("a"))
+    await reports.merge(device, "rdfm", (), version="v1", excess="keep")
+    clock.advance(10.1)
+    await reports.merge(device, "otao", said(a="1"), version="v2", excess="keep")
+    assert await version(fleet, device) == "v2"
+    clock.advance(10.1)
+    assert await reports.flush(limit=10) == 1
     assert await version(fleet, device) == "v2"
 
 
 async def test_a_version_that_was_taken_back_before_it_was_written_is_not_written(
-    fleet: Namespace, reports: ReportWriter
+    fleet: Namespace, reports: ReportWriter, clock: Clock
 ) -> None:
-    device = await reports.replace(await fleet.device("a"), "rdfm", (), version="v1")
-    reports.software(device, "v2")
-    reports.software(device, "v1")
-    await reports.flush(limit=10)
+    device = await reports.merge(await fleet.device("a"), "rdfm", (), version="v1")
+    clock.advance(10.1)
+    device = await spend_burst(reports, device)
+    await reports.merge(device, "rdfm", (), version="v2", excess="keep")
+    await reports.merge(device, "rdfm", (), version="v1", excess="keep")
+    clock.advance(10.1)
+    assert await reports.flush(limit=10) == 1
     assert await version(fleet, device) == "v1"
 
 
 async def test_a_batch_keeps_to_its_budget(fleet: Namespace, reports: ReportWriter) -> None:
     for number in range(3):
-        reports.software(await fleet.device(f"d{number}"), "v1")
+        reports.offered(await fleet.device(f"d{number}"), "p")
     assert [await reports.flush(limit=2) for _ in range(3)] == [2, 1, 0]
 
 
@@ -267,7 +274,7 @@ async def test_a_kept_report_of_a_removed_device_is_dropped(
     fleet: Namespace, reports: ReportWriter
 ) -> None:
     device = await fleet.device("a")
-    reports.software(device, "v1")
+    reports.offered(device, "p")
     await fleet.writer.delete(DEVICES, device)
     assert await reports.flush(limit=10) == 1
     assert await reports.flush(limit=10) == 0
