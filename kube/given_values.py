@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from contextlib import suppress
+from dataclasses import dataclass
 
 from polyfleet.fleet.names import given_config_secret_name
 from polyfleet.kube.client import Client
@@ -10,17 +10,24 @@ from polyfleet.kube.errors import NotFound
 from polyfleet.kube.resources import SECRETS
 
 
-async def read_given(client: Client, application: str) -> dict[str, str] | None:
-    """Return what the Secret `app-<application>-config` holds; None if there is none.
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What such a Secret holds; `unreadable` are the names of what is no text."""
 
-    What is no text is left out.
-    """
+    values: dict[str, str]
+    unreadable: tuple[str, ...] = ()
+
+
+async def read_given(client: Client, application: str) -> Given | None:
+    """Return what the Secret `app-<application>-config` holds; None if there is none."""
     try:
         found = await client.get_document(SECRETS, given_config_secret_name(application))
     except NotFound:
         return None
-    values = {}
+    values, unreadable = {}, []
     for name, encoded in (found.get("data") or {}).items():
-        with suppress(binascii.Error, UnicodeDecodeError):
+        try:
             values[name] = base64.b64decode(encoded, validate=True).decode()
-    return values
+        except (binascii.Error, UnicodeDecodeError):
+            unreadable.append(name)
+    return Given(values, tuple(unreadable))

@@ -4,7 +4,6 @@ Each step is done anew from what is there, so it does not matter at which of the
 the Release, the objects it becomes, then the conditions that say how far it is.
 """
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,9 +16,9 @@ from polyfleet.fleet.objects.release import Release
 from polyfleet.fleet.releases import Values, desired_state, newest_release, values_uuid
 from polyfleet.fleet.workloads.processes import ReleaseValues, release_values, wanted_processes
 from polyfleet.kube.apply import NameTakenError
-from polyfleet.kube.errors import Invalid, NotFound
+from polyfleet.kube.errors import Invalid
+from polyfleet.kube.given_values import read_given
 from polyfleet.kube.releases import OF_APPLICATION, create_config, ensure_release, read_values
-from polyfleet.kube.resources import SECRETS
 from polyfleet.operator.context import Context
 from polyfleet.operator.controllers.workload_objects import Deploy
 from polyfleet.operator.reconcile.adoption import metadata_patch
@@ -116,17 +115,12 @@ async def _given(context: Context, application: Application) -> Values | None:
         context.given_configs.get(name) is None
     ):
         return None
-    try:
-        secret = await context.client.get_document(SECRETS, name)
-    except NotFound:
+    given = await read_given(context.client, application.spec.name)
+    if given is None:
         return None
-    try:
-        return {
-            key: base64.b64decode(value).decode()
-            for key, value in (secret.get("data") or {}).items()
-        }
-    except UnicodeDecodeError:
-        raise Invalid(422, "Invalid", f"the Secret {name} holds what is no text") from None
+    if given.unreadable:
+        raise Invalid(422, "Invalid", f"the Secret {name} holds what is no text")
+    return given.values
 
 
 async def _wanted(context: Context, application: Application, newest: Release) -> _Wanted:

@@ -123,7 +123,8 @@ class Changes:
         config = application.spec.config
         if config is not None and config.uuid is not None:
             return await read_values(client, name, config.uuid)
-        return await read_given(client, name)
+        given = await read_given(client, name)
+        return given.values if given is not None else None
 
     async def _write(
         self, caller: Caller, application: Application, wanted: Wanted
