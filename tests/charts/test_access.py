@@ -2,11 +2,13 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
 
-from tests.charts.conftest import Helm
+from polyfleet.crds.base import GROUP
+from polyfleet.crds.generate import KINDS
+from tests.charts.conftest import Helm, Manifest
 from tests.charts.table import TABLE
 
 SECONDS = 60.0
@@ -28,6 +30,48 @@ QUESTIONS = (
     ("admin", "deletecollection", "devices", True),
     ("admin", "patch", "devices/status", False),
 )
+
+
+READ = {"get", "list", "watch"}
+WRITE = {"create", "update", "patch", "delete", "deletecollection"}
+IDENTITY = {"users", "accesstokens"}
+
+
+def resources() -> set[str]:
+    """Return what people read and write: all kinds. Their status is what the operator says."""
+    found = set()
+    for kind in KINDS:
+        names, [version] = kind.names, kind.definition()["spec"]["versions"]
+        found.add(names.plural)
+        found |= {f"{names.plural}/{name}" for name in version["subresources"] if name != "status"}
+    return found
+
+
+def granted(roles: Iterable[Manifest], to: str) -> set[tuple[str, str]]:
+    """Return the resources and verbs that the cluster's own role `to` comes to have."""
+    label = f"rbac.authorization.k8s.io/aggregate-to-{to}"
+    return {
+        (resource, verb)
+        for role in roles
+        if role["metadata"]["labels"].get(label) == "true"
+        for rule in role["rules"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+def test_the_clusters_roles_know_every_kind_and_nothing_else(helm: Helm) -> None:
+    roles = [item for item in helm.rendered(TABLE["access"]) if item["kind"] == "ClusterRole"]
+    assert {group for role in roles for rule in role["rules"] for group in rule["apiGroups"]} == {
+        GROUP
+    }
+    fleet = resources() - IDENTITY
+    viewed = {(resource, verb) for resource in fleet for verb in READ}
+    edited = {(resource, verb) for resource in fleet for verb in READ | WRITE}
+    administered = {(resource, verb) for resource in resources() for verb in READ | WRITE}
+    assert granted(roles, "view") == viewed
+    assert granted(roles, "edit") == edited
+    assert granted(roles, "admin") == administered
 
 
 @pytest.mark.controller_manager
