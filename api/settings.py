@@ -157,7 +157,7 @@ class DeisSettings(_Section):
     domain: str | None = Field(default=None, pattern=_DOMAIN)
     """Applications are shown at `<id>.<domain>`; absent: the host name of the facade itself.
 
-    The operator's `workload_domain` should be the same.
+    The operator's `workload_domain` should be the same: the chart's `applications.domain` is both.
     """
     builder_key: SecretStr | None = None
     """What the builder proves itself with in `X-Deis-Builder-Auth`; absent: nobody is it."""

@@ -30,6 +30,8 @@ _DECIDED_BY_THE_CHART = frozenset(
         "artifacts.driver",
         "artifacts.directory",
         "artifacts.s3",
+        "deis.domain",
+        "workload_domain",
     }
 )
 _THE_SAME_FOR_BOTH = frozenset({"default_application", "attribute_labels"})

@@ -77,6 +77,7 @@ TABLE: dict[str, dict[str, Any]] = {
             "extraEgress": [{"ports": [{"port": 9000}]}],
         }
     },
+    "a domain for applications": {"applications": {"domain": "apps.example.org"}},
     "settings of both": {
         "settings": {"logLevel": "debug", "attributeLabels": ["ring", "site"], "staleAfter": 45},
         "facade": {

@@ -254,6 +254,27 @@ def test_the_facade_knows_its_address_where_the_values_tell_it(helm: Helm) -> No
     assert address("a route") == "https://fleet.example.org"
 
 
+def test_one_value_is_the_domain_of_applications_for_both(helm: Helm) -> None:
+    names = {"facade": "POLYFLEET_DEIS__DOMAIN", "operator": "POLYFLEET_WORKLOAD_DOMAIN"}
+    manifests = helm.rendered({"applications": {"domain": "apps.example.org"}})
+    for component, name in names.items():
+        assert environment(manifests, component)[name] == "apps.example.org"
+        assert name not in environment(helm.rendered(), component)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"facade": {"settings": {"deis": {"domain": "apps.example.org"}}}},
+        {"operator": {"settings": {"workloadDomain": "apps.example.org"}}},
+        {"applications": {"domain": "Apps"}},
+    ],
+)
+def test_it_cannot_be_set_for_one_alone_or_be_no_domain(helm: Helm, values: dict[str, Any]) -> None:
+    with pytest.raises(HelmError, match=r"(?i)domain"):
+        helm.rendered(values)
+
+
 def test_a_certificate_is_for_every_host_once(helm: Helm) -> None:
     manifests = helm.rendered(TABLE["ingress and route by cert-manager"])
     assert named(manifests, "Certificate", "polyfleet")["spec"]["dnsNames"] == ["fleet.example.org"]
