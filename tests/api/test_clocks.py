@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from polyfleet.api.core.identity.clock import Clock
-from tests.dialects.rdfm.fleet import Fleet, SimulatedDevice, eventually
+from tests.dialects.rdfm.fleet import Fleet, SimulatedDevice
+from tests.dialects.waiting import eventually
 from tests.facade_fixtures import FacadeServer, running_facade
 
 REGISTRY = "/api/registry/v1alpha1/apps"

@@ -1,11 +1,14 @@
 """One facade for all tests of this folder; each test registers its own people and applications."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-import httpx
 import pytest
 
-from tests.dialects.deis.controller import Controller, Person, register, unique
+from tests.dialects.deis.controller import Controller, register, unique
+from tests.dialects.people import MakePerson, Person, makes_people
+from tests.dialects.people import ada as ada  # noqa: PLC0414 - a fixture
+from tests.dialects.people import anonymous as anonymous  # noqa: PLC0414 - a fixture
+from tests.dialects.people import bystander as bystander  # noqa: PLC0414 - a fixture
 from tests.facade_fixtures import FacadeServer
 from tests.shared_facade import StartSharedFacade
 
@@ -28,29 +31,9 @@ def server(start_shared_facade: StartSharedFacade) -> Iterator[FacadeServer]:
 
 
 @pytest.fixture(scope="session")
-def person(server: FacadeServer) -> Iterator[Callable[..., Person]]:
+def person(server: FacadeServer) -> Iterator[MakePerson]:
     """Provide a maker of people who registered and logged in."""
-    made: list[Person] = []
-
-    def make(name: str = "user") -> Person:
-        made.append(register(server, unique(name)))
-        return made[-1]
-
-    yield make
-    for item in made:
-        item.client.close()
-
-
-@pytest.fixture(scope="session")
-def ada(person: Callable[..., Person]) -> Person:
-    """Provide the owner of most applications of these tests."""
-    return person("ada")
-
-
-@pytest.fixture(scope="session")
-def stranger(person: Callable[..., Person]) -> Person:
-    """Provide a person without any role."""
-    return person("stranger")
+    yield from makes_people(lambda name="user": register(server, unique(name)))
 
 
 @pytest.fixture(scope="session")
@@ -60,13 +43,6 @@ def root(server: FacadeServer) -> Iterator[Person]:
     token = server.user_token(name, administrator=True)
     with server.client(headers={"Authorization": f"token {token}"}) as caller:
         yield Person(name, token, caller)
-
-
-@pytest.fixture(scope="session")
-def anonymous(server: FacadeServer) -> Iterator[httpx.Client]:
-    """Provide a caller without credentials."""
-    with server.client() as caller:
-        yield caller
 
 
 @pytest.fixture(scope="session")

@@ -1,29 +1,14 @@
 """What the tests of this folder drive: people with login tokens, and what all answers share."""
 
 import secrets
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 
+from tests.dialects.people import Person
 from tests.facade_fixtures import FacadeServer
 
 PASSWORD = "opensesame"
-DEADLINE = 30.0
-
-
-@dataclass(frozen=True)
-class Person:
-    """A user who registered and logged in, and a client that sends the token of the login."""
-
-    name: str
-    token: str = field(repr=False)
-    client: httpx.Client
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.client, name)
 
 
 def unique(name: str) -> str:
@@ -67,15 +52,6 @@ def results(reply: httpx.Response) -> list[dict[str, Any]]:
     assert set(document) == {"count", "next", "previous", "results"}
     found: list[dict[str, Any]] = document["results"]
     return found
-
-
-def eventually(condition: Callable[[], Any], *, seconds: float = DEADLINE) -> Any:
-    """Return the condition's first true value; fail if there is none in time."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
-    return value
 
 
 NOT_FOUND = (404, "Not found")

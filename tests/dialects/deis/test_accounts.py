@@ -15,13 +15,13 @@ from tests.dialects.deis.controller import (
     NOT_FOUND,
     PASSWORD,
     REQUIRED,
-    Person,
     detail,
     mistakes,
     register,
     results,
     unique,
 )
+from tests.dialects.people import Person
 from tests.facade_fixtures import FacadeServer, StartFacade
 
 MakePerson = Callable[..., Person]

@@ -12,13 +12,13 @@ from tests.dialects.deis.controller import (
     NOT_FOUND,
     REQUIRED,
     Controller,
-    Person,
     detail,
-    eventually,
     mistakes,
     results,
     unique,
 )
+from tests.dialects.people import Person
+from tests.dialects.waiting import eventually
 from tests.facade_fixtures import FacadeServer
 
 MakePerson = Callable[..., Person]

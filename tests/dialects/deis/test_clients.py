@@ -19,8 +19,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from kubernetes import client
 
 from polyfleet.local.install import connect
-from tests.dialects.deis.controller import PASSWORD, Person, unique
+from tests.dialects.deis.controller import PASSWORD, unique
 from tests.dialects.deis.fake_kubelet import fake_node
+from tests.dialects.people import Person
 from tests.facade_fixtures import FacadeServer
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from polyfleet.fleet.names import config_secret_name
 from polyfleet.kube.resources import SECRETS
-from tests.dialects.deis.controller import Controller, Person, mistakes
+from tests.dialects.deis.controller import Controller, mistakes
+from tests.dialects.people import Person
 
 
 def test_a_configuration_has_four_maps(controller: Controller, app: str, ada: Person) -> None:

@@ -17,13 +17,13 @@ from tests.dialects.deis.controller import (
     NOT_FOUND,
     REQUIRED,
     Controller,
-    Person,
     detail,
-    eventually,
     mistakes,
     results,
 )
 from tests.dialects.deis.fake_kubelet import RUN_SELECTOR, FakeNode, fake_node
+from tests.dialects.people import Person
+from tests.dialects.waiting import eventually
 from tests.facade_fixtures import FacadeServer, running_facade
 
 GO = {"User-Agent": "Deis Client v1.13.4"}

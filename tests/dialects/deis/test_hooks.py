@@ -13,11 +13,11 @@ from tests.dialects.deis.controller import (
     NOT_FOUND,
     REQUIRED,
     Controller,
-    Person,
     detail,
     mistakes,
     unique,
 )
+from tests.dialects.people import Person
 from tests.facade_fixtures import StartFacade
 
 MakePerson = Callable[..., Person]

@@ -10,12 +10,12 @@ from tests.dialects.deis.controller import (
     NO_CREDENTIALS,
     NOT_FOUND,
     Controller,
-    Person,
     detail,
     mistakes,
     results,
     unique,
 )
+from tests.dialects.people import Person
 from tests.facade_fixtures import FacadeServer
 
 DOCUMENT = "/v1/openapi.json"

@@ -10,12 +10,12 @@ from tests.dialects.deis.controller import (
     NOT_FOUND,
     REQUIRED,
     Controller,
-    Person,
     detail,
     mistakes,
     results,
     unique,
 )
+from tests.dialects.people import Person
 
 
 def test_a_build_is_shown_as_it_was_given(controller: Controller, app: str, ada: Person) -> None:

@@ -13,12 +13,12 @@ from tests.dialects.deis.controller import (
     NOT_FOUND,
     REQUIRED,
     Controller,
-    Person,
     detail,
     mistakes,
     results,
     unique,
 )
+from tests.dialects.people import Person
 from tests.facade_fixtures import StartFacade
 
 MakePerson = Callable[..., Person]

@@ -1,12 +1,15 @@
 """One facade for all tests of this folder; each test makes its own applications and devices."""
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-import httpx
 import pytest
 
-from tests.dialects.drogue.registry import Person, Registry
+from tests.dialects.drogue.registry import Registry
+from tests.dialects.people import MakePerson, Person, makes_people
+from tests.dialects.people import ada as ada  # noqa: PLC0414 - a fixture
+from tests.dialects.people import anonymous as anonymous  # noqa: PLC0414 - a fixture
+from tests.dialects.people import bystander as bystander  # noqa: PLC0414 - a fixture
 from tests.facade_fixtures import FacadeServer
 from tests.shared_facade import StartSharedFacade
 
@@ -19,39 +22,15 @@ def server(start_shared_facade: StartSharedFacade) -> Iterator[FacadeServer]:
 
 
 @pytest.fixture(scope="session")
-def person(server: FacadeServer) -> Iterator[Callable[..., Person]]:
+def person(server: FacadeServer) -> Iterator[MakePerson]:
     """Provide a maker of people who call by Basic with an access token, as `drg` does."""
-    clients: list[httpx.Client] = []
 
     def make(name: str = "ada", **spec: object) -> Person:
         unique = f"{name}-{secrets.token_hex(4)}"
         token = server.user_token(unique, **spec)
-        made = Person(unique, token, server.client(auth=(unique, token)))
-        clients.append(made.client)
-        return made
+        return Person(unique, token, server.client(auth=(unique, token)))
 
-    yield make
-    for item in clients:
-        item.close()
-
-
-@pytest.fixture(scope="session")
-def ada(person: Callable[..., Person]) -> Person:
-    """Provide the owner of most applications of these tests."""
-    return person("ada")
-
-
-@pytest.fixture(scope="session")
-def stranger(person: Callable[..., Person]) -> Person:
-    """Provide a person without any role."""
-    return person("stranger")
-
-
-@pytest.fixture(scope="session")
-def anonymous(server: FacadeServer) -> Iterator[httpx.Client]:
-    """Provide a caller without credentials."""
-    with server.client() as caller:
-        yield caller
+    yield from makes_people(make)
 
 
 @pytest.fixture(scope="session")

@@ -1,33 +1,18 @@
 """What the tests of this folder drive: people, and a maker of applications and devices."""
 
 import secrets
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 
+from tests.dialects.people import Person
 from tests.facade_fixtures import FacadeServer
 
 APPS = "/api/registry/v1alpha1/apps"
 ADMIN = "/api/admin/v1alpha1"
 TOKENS = "/api/tokens/v1alpha1"
 COMMAND = "/api/command/v1alpha1"
-DEADLINE = 30.0
-
-
-@dataclass(frozen=True)
-class Person:
-    """A user with an access token, and a client that uses it."""
-
-    name: str
-    token: str = field(repr=False)
-    client: httpx.Client
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.client, name)
 
 
 class Registry:
@@ -80,15 +65,6 @@ def device(app: str, name: str, **body: Any) -> dict[str, Any]:
 def members(app: str) -> str:
     """Return the path of an application's members."""
     return f"{ADMIN}/apps/{app}/members"
-
-
-def eventually(condition: Callable[[], Any], *, seconds: float = DEADLINE) -> Any:
-    """Return the condition's first true value; fail if there is none in time."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
-    return value
 
 
 def error(reply: httpx.Response) -> tuple[int, str, str]:

@@ -14,7 +14,6 @@ from tests.dialects.drogue.registry import (
     LOGIN_NEEDED,
     NOT_FOUND,
     NOT_LOGGED_IN,
-    Person,
     Registry,
     apps,
     device,
@@ -22,6 +21,7 @@ from tests.dialects.drogue.registry import (
     error,
     members,
 )
+from tests.dialects.people import Person
 
 MakePerson = Callable[..., Person]
 

@@ -7,16 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.dialects.drogue.registry import (
-    APPS,
-    CONFLICT,
-    NOT_FOUND,
-    Person,
-    Registry,
-    apps,
-    error,
-    eventually,
-)
+from tests.dialects.drogue.registry import APPS, CONFLICT, NOT_FOUND, Registry, apps, error
+from tests.dialects.people import Person
+from tests.dialects.waiting import eventually
 
 UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")

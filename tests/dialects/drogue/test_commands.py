@@ -15,14 +15,14 @@ from polyfleet.fleet.objects.kinds import COMMANDS
 from tests.dialects.drogue.registry import (
     COMMAND,
     NOT_FOUND,
-    Person,
     Registry,
     apps,
     device,
     devices,
     error,
-    eventually,
 )
+from tests.dialects.people import Person
+from tests.dialects.waiting import eventually
 from tests.facade_fixtures import FacadeServer, running_facade
 
 PASSWORD = "correct horse"

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from polyfleet.api.core.identity import sha512_crypt
-from tests.dialects.drogue.registry import Person, Registry, device, devices, error, members
+from tests.dialects.drogue.registry import Registry, device, devices, error, members
+from tests.dialects.people import Person
 
 KEY = base64.b64encode(b"a key of sixteen").decode()
 

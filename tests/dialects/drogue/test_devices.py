@@ -12,14 +12,14 @@ from tests.dialects.drogue.registry import (
     CONFLICT,
     NO_REFERENCE,
     NOT_FOUND,
-    Person,
     Registry,
     apps,
     device,
     devices,
     error,
-    eventually,
 )
+from tests.dialects.people import Person
+from tests.dialects.waiting import eventually
 
 NAMES = ["d1", "Upper", "a/b/c", "with space", "ü/ö", "100%", "%2F", "~x", "a?b#c", "é" * 127]
 

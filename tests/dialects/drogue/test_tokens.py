@@ -5,7 +5,8 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from tests.dialects.drogue.registry import ADMIN, APPS, LOGIN_NEEDED, TOKENS, Person, error
+from tests.dialects.drogue.registry import ADMIN, APPS, LOGIN_NEEDED, TOKENS, error
+from tests.dialects.people import Person
 from tests.facade_fixtures import FacadeServer
 
 

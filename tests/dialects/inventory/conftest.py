@@ -7,6 +7,8 @@ import pytest
 
 from tests.dialects.conftest import scoped_client
 from tests.dialects.inventory.fleet import Fleet
+from tests.dialects.people import anonymous as anonymous  # noqa: PLC0414 - a fixture
+from tests.dialects.people import stranger as stranger  # noqa: PLC0414 - a fixture
 from tests.facade_fixtures import FacadeServer
 from tests.shared_facade import StartSharedFacade
 
@@ -30,20 +32,6 @@ def manager(server: FacadeServer) -> Iterator[httpx.Client]:
 def reader(server: FacadeServer) -> Iterator[httpx.Client]:
     """Provide a caller who may read."""
     with scoped_client(server, "reader", ["rdfm_admin_ro"]) as caller:
-        yield caller
-
-
-@pytest.fixture(scope="session")
-def stranger(server: FacadeServer) -> Iterator[httpx.Client]:
-    """Provide a known caller without any right."""
-    with scoped_client(server, "stranger", []) as caller:
-        yield caller
-
-
-@pytest.fixture(scope="session")
-def anonymous(server: FacadeServer) -> Iterator[httpx.Client]:
-    """Provide a caller without credentials."""
-    with server.client() as caller:
         yield caller
 
 

@@ -1,8 +1,6 @@
 """What the tests of this folder drive: a maker of devices and groups."""
 
 import secrets
-import time
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -17,7 +15,6 @@ SERVICE = "/api/0.1.0"
 SEARCH = "/api/management/v2/inventory/filters/search"
 UPLOAD = "/api/devices/v1/inventory/device/attributes"
 LOGIN = "/api/management/v1/useradm/auth/login"
-DEADLINE = 30.0
 
 
 class Fleet:
@@ -117,12 +114,3 @@ def error_text(reply: httpx.Response) -> str:
     assert isinstance(text, str)
     assert text
     return text
-
-
-def eventually(condition: Callable[[], Any], *, seconds: float = DEADLINE) -> Any:
-    """Return the condition's first true value; fail if there is none in time."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
-    return value

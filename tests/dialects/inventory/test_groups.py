@@ -11,7 +11,8 @@ import pytest
 from polyfleet.fleet.membership import label_key
 from polyfleet.fleet.objects.kinds import GROUPS
 from polyfleet.kube.groups import find_group
-from tests.dialects.inventory.fleet import BASE, Fleet, error_text, eventually
+from tests.dialects.inventory.fleet import BASE, Fleet, error_text
+from tests.dialects.waiting import eventually
 from tests.facade_fixtures import FacadeServer, running_facade
 
 

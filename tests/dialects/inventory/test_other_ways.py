@@ -5,7 +5,8 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
-from tests.dialects.inventory.fleet import BASE, Fleet, eventually
+from tests.dialects.inventory.fleet import BASE, Fleet
+from tests.dialects.waiting import eventually
 
 Kubectl = Callable[..., str]
 

@@ -9,6 +9,8 @@ import pytest
 
 from tests.dialects.conftest import scoped_client
 from tests.dialects.otao.fleet import Fleet
+from tests.dialects.people import anonymous as anonymous  # noqa: PLC0414 - a fixture
+from tests.dialects.people import stranger as stranger  # noqa: PLC0414 - a fixture
 from tests.facade_fixtures import FacadeServer, StartFacade
 
 UPDATE = "application:software:update"
@@ -43,20 +45,6 @@ def reader(server: FacadeServer) -> Iterator[httpx.Client]:
 def watcher(server: FacadeServer) -> Iterator[httpx.Client]:
     """Provide a caller who may read what devices run."""
     with scoped_client(server, "watcher", [ENDPOINT]) as caller:
-        yield caller
-
-
-@pytest.fixture(scope="session")
-def stranger(server: FacadeServer) -> Iterator[httpx.Client]:
-    """Provide a known caller without any right."""
-    with scoped_client(server, "stranger", []) as caller:
-        yield caller
-
-
-@pytest.fixture(scope="session")
-def anonymous(server: FacadeServer) -> Iterator[httpx.Client]:
-    """Provide a caller without credentials."""
-    with server.client() as caller:
         yield caller
 
 

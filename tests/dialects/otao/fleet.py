@@ -1,8 +1,6 @@
 """What the tests of this folder drive: an application with software, groups and devices."""
 
 import secrets
-import time
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -159,12 +157,3 @@ def reason(reply: httpx.Response) -> str:
     assert document["statusCode"] == reply.status_code
     assert document["reasonPhrase"]
     return str(document["reasonPhrase"])
-
-
-def eventually(condition: Callable[[], Any], *, seconds: float = 60.0) -> Any:
-    """Return the condition's first true value; fail if there is none in time."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
-    return value

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from tests.dialects.closed_routes import ClosedRoutes
 from tests.dialects.conftest import scoped_client
 from tests.dialects.otao.fleet import BASE, GENERAL, Fleet, message, reason
 from tests.facade_fixtures import FacadeServer
@@ -25,22 +26,10 @@ ROUTES = [
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
-def test_without_a_token_every_route_is_closed(
-    anonymous: httpx.Client, method: str, path: str
-) -> None:
-    reply = anonymous.request(method, path)
-    assert (reply.status_code, message(reply)) == (401, "credentials are needed")
-    assert reply.headers["www-authenticate"] == 'Bearer realm="polyfleet"'
-
-
-@pytest.mark.parametrize("header", ["Bearer x.y.z", "Bearer", "x"])
-@pytest.mark.parametrize(("method", "path"), ROUTES)
-def test_a_credential_that_does_not_hold_opens_nothing(
-    anonymous: httpx.Client, method: str, path: str, header: str
-) -> None:
-    reply = anonymous.request(method, path, headers={"Authorization": header})
-    assert reply.status_code == 401
-    message(reply)
+class TestEveryRoute(ClosedRoutes):
+    told = "credentials are needed"
+    challenge = 'Bearer realm="polyfleet"'
+    text_of = staticmethod(message)
 
 
 @pytest.mark.parametrize("word", ["bearer", "BEARER", "Bearer"])

@@ -9,7 +9,8 @@ import pytest
 
 from polyfleet.api.core.identity.endpoint_tokens import digest, generate
 from polyfleet.fleet.objects.kinds import DEVICES
-from tests.dialects.otao.fleet import Endpoint, Fleet, eventually, reason
+from tests.dialects.otao.fleet import Endpoint, Fleet, reason
+from tests.dialects.waiting import eventually
 
 NOTHING = {"configId": "", "config": None}
 

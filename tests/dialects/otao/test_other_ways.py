@@ -11,7 +11,8 @@ import pytest
 from polyfleet.api.core.identity.endpoint_tokens import digest
 from polyfleet.fleet.objects.kinds import PACKAGES
 from tests.dialects.conftest import scoped_client
-from tests.dialects.otao.fleet import Fleet, eventually
+from tests.dialects.otao.fleet import Fleet
+from tests.dialects.waiting import eventually
 from tests.facade_fixtures import FacadeServer
 
 Kubectl = Callable[..., str]

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from polyfleet.api.core.identity.endpoint_tokens import digest
-from tests.dialects.otao.fleet import eventually
+from tests.dialects.waiting import eventually
 
 Kubectl = Callable[..., str]
 

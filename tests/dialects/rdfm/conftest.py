@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from tests.dialects.conftest import scoped_client
+from tests.dialects.people import anonymous as anonymous  # noqa: PLC0414 - a fixture
 from tests.dialects.rdfm.fleet import Fleet
 from tests.facade_fixtures import FacadeServer
 from tests.shared_facade import StartSharedFacade
@@ -39,13 +40,6 @@ def reader(server: FacadeServer) -> Iterator[httpx.Client]:
 def stranger(server: FacadeServer) -> Iterator[httpx.Client]:
     """Provide a known caller without any right."""
     with scoped_client(server, "stranger", [], prefix=_PREFIX) as caller:
-        yield caller
-
-
-@pytest.fixture(scope="session")
-def anonymous(server: FacadeServer) -> Iterator[httpx.Client]:
-    """Provide a caller without credentials."""
-    with server.client() as caller:
         yield caller
 
 

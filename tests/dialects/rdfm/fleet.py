@@ -4,7 +4,6 @@ import base64
 import json
 import secrets
 import time
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -19,7 +18,6 @@ from tests.facade_fixtures import FacadeServer
 Form = Literal["spki", "pkcs1", "pkcs1 under the label PUBLIC KEY"]
 
 SIGNATURE = "X-RDFM-Device-Signature"
-DEADLINE = 30.0
 
 
 @lru_cache(64)
@@ -212,15 +210,6 @@ class Fleet:
     def done(self, reply: httpx.Response) -> None:
         """Check that a write without content succeeded, in the bytes that clients expect."""
         assert (reply.status_code, reply.content) == (200, b"{}\n"), reply.text
-
-
-def eventually(condition: Callable[[], Any], *, seconds: float = DEADLINE) -> Any:
-    """Return the condition's first true value; fail if there is none in time."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
-    return value
 
 
 def error_text(reply: httpx.Response) -> str:

@@ -10,15 +10,8 @@ from structlog.testing import capture_logs
 
 from polyfleet.fleet.names import object_name
 from polyfleet.fleet.objects.kinds import DEVICES
-from tests.dialects.rdfm.fleet import (
-    SIGNATURE,
-    Fleet,
-    SimulatedDevice,
-    error_text,
-    eventually,
-    pem_of,
-    rsa_key,
-)
+from tests.dialects.rdfm.fleet import SIGNATURE, Fleet, SimulatedDevice, error_text, pem_of, rsa_key
+from tests.dialects.waiting import eventually
 
 
 def pending(caller: httpx.Client, device: SimulatedDevice) -> list[dict[str, object]]:

@@ -14,7 +14,8 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from polyfleet.api import protocol
-from tests.dialects.rdfm.fleet import Fleet, error_text, eventually
+from tests.dialects.rdfm.fleet import Fleet, error_text
+from tests.dialects.waiting import eventually
 from tests.facade_fixtures import FacadeServer
 
 NOT_FOUND = b'{"error":"the requested URL was not found"}\n'

@@ -7,7 +7,8 @@ from typing import Any
 
 import httpx
 
-from tests.dialects.rdfm.fleet import Fleet, eventually
+from tests.dialects.rdfm.fleet import Fleet
+from tests.dialects.waiting import eventually
 
 Kubectl = Callable[..., str]
 

@@ -7,7 +7,8 @@ import httpx
 import pytest
 
 from polyfleet.fleet.objects.kinds import DEVICES
-from tests.dialects.rdfm.fleet import Fleet, eventually
+from tests.dialects.rdfm.fleet import Fleet
+from tests.dialects.waiting import eventually
 from tests.facade_fixtures import FacadeServer, StartFacade
 from tests.outage import Line
 

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.dialects.rdfm.fleet import Fleet, error_text, eventually
+from tests.dialects.rdfm.fleet import Fleet, error_text
+from tests.dialects.waiting import eventually
 from tests.facade_fixtures import StartFacade
 
 FIELDS = {"rdfm.software.version": "v1", "rdfm.hardware.devtype": "dummy"}

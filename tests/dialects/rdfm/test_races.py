@@ -8,7 +8,8 @@ from contextlib import ExitStack
 import httpx
 import pytest
 
-from tests.dialects.rdfm.fleet import Fleet, eventually
+from tests.dialects.rdfm.fleet import Fleet
+from tests.dialects.waiting import eventually
 from tests.facade_fixtures import StartFacade
 
 ROUNDS = 10

@@ -9,8 +9,9 @@ import msgspec
 
 from polyfleet.fleet.objects.rollout import RolloutSpec
 from polyfleet.fleet.rollout.plan import plan_digest
-from tests.dialects.rdfm.fleet import Fleet, eventually
+from tests.dialects.rdfm.fleet import Fleet
 from tests.dialects.rdfm.test_kubectl import apply
+from tests.dialects.waiting import eventually
 
 Kubectl = Callable[..., str]
 

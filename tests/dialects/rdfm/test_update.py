@@ -5,7 +5,8 @@ import secrets
 import httpx
 import pytest
 
-from tests.dialects.rdfm.fleet import Fleet, error_text, eventually
+from tests.dialects.rdfm.fleet import Fleet, error_text
+from tests.dialects.waiting import eventually
 from tests.facade_fixtures import StartFacade
 
 OFFER = {"id", "created", "sha256", "uri"}

@@ -10,7 +10,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from polyfleet.fleet.objects.device import Device
-from tests.dialects.rdfm.fleet import Fleet, SimulatedDevice, eventually
+from tests.dialects.rdfm.fleet import Fleet, SimulatedDevice
+from tests.dialects.waiting import eventually
 
 GREETING = '{"method":"alert","alert":{"message":"connected"}}'
 
