@@ -14,6 +14,7 @@ from polyfleet.api.core.routing import Route
 Responses = dict[int | str, dict[str, Any]]
 
 _FIRST_ERROR = 400
+_REFERENCE = "#/components/schemas/{model}"
 _JSON = ("application/json",)
 
 
@@ -91,8 +92,10 @@ def body_of(
 
 
 def schema_of(model: type[BaseModel]) -> dict[str, Any]:
-    """Return the schema of a body, which refers to its parts where the document has them."""
-    return model.model_json_schema(ref_template="#/components/schemas/{model}")
+    """Return the schema of a body; its parts are where `name_parts` puts them."""
+    schema = model.model_json_schema(ref_template=_REFERENCE)
+    schema.pop("$defs", None)
+    return schema
 
 
 def amend(application: FastAPI, change: Callable[[dict[str, Any]], None]) -> None:
@@ -105,6 +108,19 @@ def amend(application: FastAPI, change: Callable[[dict[str, Any]], None]) -> Non
         return document
 
     application.openapi = described  # type: ignore[method-assign]
+
+
+def name_parts(application: FastAPI, bodies: Iterable[type[BaseModel]]) -> None:
+    """Add to the document the schemas that those bodies refer to: the framework sees none of it."""
+    parts: dict[str, Any] = {}
+    for body in bodies:
+        parts |= body.model_json_schema(ref_template=_REFERENCE).get("$defs", {})
+
+    def change(document: dict[str, Any]) -> None:
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas |= parts | schemas
+
+    amend(application, change)
 
 
 def name_credentials(application: FastAPI, schemes: Mapping[str, Any]) -> None:

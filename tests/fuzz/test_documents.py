@@ -97,6 +97,21 @@ def test_a_dialect_answers_as_its_document_says(
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("dialect", sorted(DIALECTS))
+def test_every_reference_in_a_document_leads_somewhere(dialect: str, server: FacadeServer) -> None:
+    with server.client() as client:
+        document = client.get(DIALECTS[dialect]).raise_for_status().json()
+    schemas = document.get("components", {}).get("schemas", {})
+    assert references(document) <= {f"#/components/schemas/{name}" for name in schemas}
+
+
+def references(value: object) -> set[str]:
+    if isinstance(value, dict):
+        own = {value["$ref"]} if isinstance(value.get("$ref"), str) else set()
+        return own.union(*map(references, value.values()))
+    return set().union(*map(references, value)) if isinstance(value, list) else set()
+
+
 @pytest.mark.parametrize("lie", ["status", "type"])
 def test_an_answer_that_its_document_does_not_promise_is_found(
     lie: str, server: FacadeServer, tmp_path: Path

@@ -9,7 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from polyfleet.api.core.documentation import documented, name_credentials
+from polyfleet.api.core.documentation import documented, name_credentials, name_parts
 from polyfleet.api.core.errors import PolyfleetError, from_api_error
 from polyfleet.api.core.facade import Facade
 from polyfleet.api.core.routing import Found, RouteTable, raw_path
@@ -18,7 +18,7 @@ from polyfleet.api.dialects.inventory.access import Access
 from polyfleet.api.dialects.inventory.documents import Documents
 from polyfleet.api.dialects.inventory.index.fleet_index import FleetIndex
 from polyfleet.api.dialects.inventory.request_ids import with_request_id
-from polyfleet.api.dialects.inventory.routes import Route, describe
+from polyfleet.api.dialects.inventory.routes import Route, describe, models_of
 from polyfleet.kube.errors import ApiError
 
 PREFIXES = ("/api/management", "/api/devices", "/api/0.1.0")
@@ -128,9 +128,11 @@ def _described(table: list[Route], index: FleetIndex) -> FastAPI:
         url=OPENAPI,
         lifespan=lifespan,
     )
-    for route in table:
-        if not route.path.startswith(SERVICE):  # the same once more
-            describe(application, route)
+    # Below the service's own path there is the same once more.
+    shown = [route for route in table if not route.path.startswith(SERVICE)]
+    for route in shown:
+        describe(application, route)
+    name_parts(application, models_of(shown))
     bearer = {"type": "http", "scheme": "bearer"}
     password = {"type": "http", "scheme": "basic"}
     name_credentials(

@@ -1,7 +1,8 @@
 """Which route answers a request, and what its documentation says."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from fastapi import FastAPI
 from pydantic import BaseModel
@@ -47,6 +48,12 @@ def describe(application: FastAPI, route: Route) -> None:
     documentation.describe(application, route, responses, _extra(route), status=route.status)
 
 
+def models_of(table: Iterable[Route]) -> list[type[BaseModel]]:
+    """Return the models of the routes' bodies, and of the items of lists."""
+    items = [item for route in table for item in get_args(route.body) or [route.body]]
+    return [item for item in items if item not in (None, str)]
+
+
 def _failures(route: Route) -> set[int]:
     """Return its own statuses, and those that come of what all such routes do first."""
     found = {*route.statuses, 429, 503}
@@ -68,8 +75,6 @@ def _extra(route: Route) -> dict[str, Any]:
 
 
 def _schema(body: Any) -> dict[str, Any]:
-    if isinstance(body, type) and issubclass(body, BaseModel):
-        return body.model_json_schema()
-    [item] = body.__args__
-    items = {"type": "string"} if item is str else item.model_json_schema()
-    return {"type": "array", "items": items}
+    [item] = get_args(body) or [body]
+    schema = {"type": "string"} if item is str else documentation.schema_of(item)
+    return schema if item is body else {"type": "array", "items": schema}

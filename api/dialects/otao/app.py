@@ -1,7 +1,6 @@
 """The OTAO dialect: Kaa's over-the-air orchestrator, and its device side, over the fleet."""
 
 from collections.abc import Iterable
-from typing import Any
 
 import structlog
 from fastapi import FastAPI
@@ -9,12 +8,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from polyfleet.api.core.documentation import amend, documented
+from polyfleet.api.core.documentation import documented, name_credentials, name_parts
 from polyfleet.api.core.errors import PolyfleetError, from_api_error
 from polyfleet.api.core.facade import Facade
 from polyfleet.api.core.routing import RouteTable, raw_path
 from polyfleet.api.dialects.otao import device_side, endpoint_routes, errors, software_routes
-from polyfleet.api.dialects.otao.routes import SCOPES, Route, describe, parts_of
+from polyfleet.api.dialects.otao.routes import SCOPES, Route, describe
 from polyfleet.api.dialects.otao.software import Software
 from polyfleet.kube.errors import ApiError
 
@@ -106,23 +105,12 @@ def _described(table: Iterable[Route]) -> FastAPI:
         ),
         url=OPENAPI,
     )
-    parts: dict[str, Any] = {}
-    for route in table:
-        if route.path.startswith((BASES[0], device_side.BASES[0] + "/")):  # the same once more
-            describe(application, route)
-            parts |= parts_of(route)
-    _complete(application, parts)
-    return application
-
-
-def _complete(application: FastAPI, parts: dict[str, Any]) -> None:
-    """Add to the document what the framework does not see: parts of bodies, and the scopes."""
+    # Below the other base paths there is the same once more.
+    shown = [r for r in table if r.path.startswith((BASES[0], device_side.BASES[0] + "/"))]
+    for route in shown:
+        describe(application, route)
+    name_parts(application, [route.body for route in shown if route.body is not None])
     flow = {"tokenUrl": "/oauth/token", "scopes": SCOPES}
     scheme = {"type": "oauth2", "flows": {"clientCredentials": flow, "password": flow}}
-
-    def complete(document: dict[str, Any]) -> None:
-        components = document.setdefault("components", {})
-        components.setdefault("schemas", {}).update(parts)
-        components["securitySchemes"] = {"oauth_2_0": scheme}
-
-    amend(application, complete)
+    name_credentials(application, {"oauth_2_0": scheme})
+    return application

@@ -64,21 +64,13 @@ def describe(application: FastAPI, route: Route) -> None:
     documentation.describe(application, route, responses, _extra(route), status=route.status)
 
 
-def parts_of(route: Route) -> dict[str, Any]:
-    """Return the schemas that the route's body refers to, by name."""
-    if route.body is None:
-        return {}
-    parts: dict[str, Any] = documentation.schema_of(route.body).get("$defs", {})
-    return parts
-
-
 def _extra(route: Route) -> dict[str, Any]:
     extra: dict[str, Any] = {
         "parameters": documentation.parameters(route.path),
         "security": [{"oauth_2_0": [route.scope]}] if route.scope is not None else [],
     }
     if route.body is not None:
-        schema = documentation.schema_of(route.body)
-        schema.pop("$defs", None)
-        extra["requestBody"] = documentation.body_of(schema, required=route.body_required)
+        extra["requestBody"] = documentation.body_of(
+            documentation.schema_of(route.body), required=route.body_required
+        )
     return extra
