@@ -183,7 +183,7 @@ def test_a_groups_policy_reaches_a_device_of_kaa(fleet: Fleet) -> None:
 def test_a_device_of_kaa_gets_the_file_of_a_package_of_rdfm(
     default: Fleet, server: FacadeServer, anonymous: httpx.Client
 ) -> None:
-    version = f"1.0.0-{secrets.token_hex(4)}a"
+    version = f"99.0.0-{secrets.token_hex(4)}a"  # newer than what others offer here
     with scoped_client(server, "rdfm", ["rdfm_admin_rw"]) as rdfm:
         upload(rdfm, version)
     [package] = [
