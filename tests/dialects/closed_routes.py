@@ -26,7 +26,7 @@ class ClosedRoutes(ABC):
         assert (reply.status_code, self.text_of(reply)) == (401, self.told)
         assert reply.headers["www-authenticate"] == self.challenge
 
-    @pytest.mark.parametrize("header", ["Bearer x.y.z", "Bearer", "x"])
+    @pytest.mark.parametrize("header", ["Bearer x.y.z", "Bearer token=x.y.z", "Bearer", "x"])
     def test_a_credential_that_does_not_hold_opens_nothing(
         self, anonymous: httpx.Client, method: str, path: str, header: str
     ) -> None:

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from polyfleet.api.core import errors
+from polyfleet.api.core import error_answers, errors
 
 NOT_FOUND = "Not found"
 NOT_ALLOWED = "You do not have permission to perform this action."
@@ -62,11 +62,7 @@ def invalid_data() -> errors.Invalid:
 def render(error: errors.PolyfleetError) -> Response:
     """Return the answer that tells the error."""
     told = _TOLD.get(type(error), _UNKNOWN)
-    headers = {}
-    if isinstance(error, errors.Unauthenticated):
-        headers["WWW-Authenticate"] = "Token"
-    if isinstance(error, errors.RateLimited | errors.Unavailable) and error.retry_after:
-        headers["Retry-After"] = str(max(1, round(error.retry_after)))
+    headers = error_answers.headers_of(error, "Token")
     if isinstance(error, errors.Invalid) and error.field:
         fields = error.fields if isinstance(error, FieldErrors) else {error.field: error.message}
         return answer(told.status, {name: [text] for name, text in fields.items()}, headers)
@@ -87,9 +83,9 @@ def answer(status: int, body: object, headers: Mapping[str, str] | None = None) 
 
 def register(application: FastAPI) -> None:
     """Make the application tell the framework's own errors in this form."""
-    application.add_exception_handler(HTTPException, _http)
-    application.add_exception_handler(RequestValidationError, _validation)
-    application.add_exception_handler(Exception, _unexpected)
+    error_answers.register(
+        application, render=render, http=_http, validation=_validation, unexpected=_unexpected
+    )
 
 
 def _printable(value: object) -> object:
@@ -100,17 +96,13 @@ def _printable(value: object) -> object:
     return [_printable(item) for item in value] if isinstance(value, list) else value
 
 
-def _http(_request: Request, error: Exception) -> Response:
-    if not isinstance(error, HTTPException):
-        raise error
+def _http(_request: Request, error: HTTPException) -> Response:
     return detail(error.status_code, str(error.detail), error.headers)
 
 
-def _validation(_request: Request, error: Exception) -> Response:
-    del error
+def _validation(_error: RequestValidationError) -> Response:
     return detail(400, "the request does not fit the route")
 
 
-def _unexpected(_request: Request, error: Exception) -> Response:
-    del error
+def _unexpected() -> Response:
     return detail(500, UNEXPECTED)

@@ -10,8 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from polyfleet.api.core import errors
-from polyfleet.kube.errors import ApiError
+from polyfleet.api.core import error_answers, errors
 
 
 class ReferenceNotFound(errors.NotFound):
@@ -82,11 +81,9 @@ def render(error: errors.PolyfleetError, *, unauthenticated: int | None = None) 
     status = told.status
     if unauthenticated is not None and type(error) is errors.Unauthenticated:
         status = unauthenticated
-    headers = {}
+    headers = error_answers.headers_of(error)
     if status == 401:  # noqa: PLR2004 - HTTP statuses are clearer as numbers
         headers["WWW-Authenticate"] = 'Basic realm="polyfleet"'
-    if isinstance(error, errors.RateLimited | errors.Unavailable) and error.retry_after:
-        headers["Retry-After"] = str(max(1, round(error.retry_after)))
     return answer(status, told.word, told.message or _text(error), headers)
 
 
@@ -105,11 +102,9 @@ def unexpected() -> Response:
 
 def register(application: FastAPI) -> None:
     """Make the application tell the framework's own errors in this form."""
-    application.add_exception_handler(HTTPException, _http)
-    application.add_exception_handler(RequestValidationError, _validation)
-    application.add_exception_handler(errors.PolyfleetError, _domain)
-    application.add_exception_handler(ApiError, _api_server)
-    application.add_exception_handler(Exception, _unexpected)
+    error_answers.register(
+        application, render=render, http=_http, validation=_validation, unexpected=unexpected
+    )
 
 
 def _text(error: errors.PolyfleetError) -> str:
@@ -121,30 +116,10 @@ def _text(error: errors.PolyfleetError) -> str:
     return error.message
 
 
-def _domain(_request: Request, error: Exception) -> Response:
-    if not isinstance(error, errors.PolyfleetError):
-        raise error
-    return render(error)
-
-
-def _api_server(_request: Request, error: Exception) -> Response:
-    if not isinstance(error, ApiError):
-        raise error
-    return render(errors.from_api_error(error))
-
-
-def _http(_request: Request, error: Exception) -> Response:
-    if not isinstance(error, HTTPException):
-        raise error
+def _http(_request: Request, error: HTTPException) -> Response:
     word, message = _WORDS.get(error.status_code, ("BadRequest", str(error.detail)))
     return answer(error.status_code, word, message, error.headers)
 
 
-def _validation(_request: Request, error: Exception) -> Response:
-    if not isinstance(error, RequestValidationError):
-        raise error
+def _validation(_error: RequestValidationError) -> Response:
     return answer(400, "BadRequest", "Bad request: the request does not fit the route")
-
-
-def _unexpected(_request: Request, _error: Exception) -> Response:
-    return unexpected()

@@ -6,7 +6,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from polyfleet.api.core import errors
+from polyfleet.api.core import error_answers, errors
 from polyfleet.api.dialects.inventory.request_ids import request_id_of
 
 JSON = "application/json; charset=utf-8"
@@ -20,29 +20,11 @@ MANAGEMENT = 'Bearer realm="ManagementJWT"'
 DEVICE = 'Bearer realm="DeviceJWT"'
 LOGIN = 'Basic realm="ManagementJWT"'
 
-_STATUSES: Mapping[type[errors.PolyfleetError], int] = {
-    errors.NotFound: 404,
-    errors.AlreadyExists: 409,
-    errors.Conflict: 409,
-    errors.Invalid: 400,
-    errors.Forbidden: 403,
-    errors.Unauthenticated: 401,
-    errors.TooLarge: 413,
-    errors.UnsupportedMediaType: 415,
-    errors.InsufficientStorage: 507,
-    errors.RateLimited: 429,
-    errors.Unavailable: 503,
-}
-
 
 def render(request: Request, error: errors.PolyfleetError) -> Response:
     """Return the answer that tells the error."""
-    headers = {}
-    if isinstance(error, errors.Unauthenticated):
-        headers["WWW-Authenticate"] = request.scope.get(CHALLENGE, MANAGEMENT)
-    if isinstance(error, errors.RateLimited | errors.Unavailable) and error.retry_after:
-        headers["Retry-After"] = str(max(1, round(error.retry_after)))
-    return answer(request, _STATUSES.get(type(error), 500), error.message, headers)
+    headers = error_answers.headers_of(error, request.scope.get(CHALLENGE, MANAGEMENT))
+    return answer(request, error_answers.status_of(error), error.message, headers)
 
 
 def answer(

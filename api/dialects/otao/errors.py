@@ -6,7 +6,7 @@ from typing import Literal
 import orjson
 from starlette.responses import Response
 
-from polyfleet.api.core import errors
+from polyfleet.api.core import error_answers, errors
 
 JSON = "application/json"
 NOT_FOUND = "there is no such path"
@@ -18,27 +18,17 @@ Side = Literal["people", "device"]
 # The document knows neither 403 nor 409: what the caller may not know of is not there, and a
 # version that exists already is an invalid request.
 _STATUSES: Mapping[type[errors.PolyfleetError], int] = {
-    errors.NotFound: 404,
+    **error_answers.STATUSES,
     errors.Forbidden: 404,
     errors.AlreadyExists: 400,
     errors.Conflict: 503,
-    errors.Invalid: 400,
-    errors.Unauthenticated: 401,
-    errors.TooLarge: 413,
-    errors.UnsupportedMediaType: 415,
-    errors.InsufficientStorage: 507,
-    errors.RateLimited: 429,
-    errors.Unavailable: 503,
 }
 
 
 def render(side: Side, error: errors.PolyfleetError) -> Response:
     """Return the answer that tells the error."""
-    headers = {}
-    if isinstance(error, errors.Unauthenticated) and side == "people":
-        headers["WWW-Authenticate"] = 'Bearer realm="polyfleet"'
-    if isinstance(error, errors.RateLimited | errors.Unavailable) and error.retry_after:
-        headers["Retry-After"] = str(max(1, round(error.retry_after)))
+    challenge = 'Bearer realm="polyfleet"' if side == "people" else None
+    headers = error_answers.headers_of(error, challenge)
     return answer(side, _STATUSES.get(type(error), 500), _text(error), headers)
 
 

@@ -9,24 +9,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from polyfleet.api.core import errors
+from polyfleet.api.core import error_answers, errors
 from polyfleet.api.core.requests import allowed_methods
 from polyfleet.api.dialects.rdfm.translate.wire import encode
-from polyfleet.kube.errors import ApiError
 
-_STATUSES: Mapping[type[errors.PolyfleetError], int] = {
-    errors.NotFound: 404,
-    errors.AlreadyExists: 409,
-    errors.Conflict: 409,
-    errors.Invalid: 400,
-    errors.Forbidden: 403,
-    errors.Unauthenticated: 401,
-    errors.TooLarge: 413,
-    errors.UnsupportedMediaType: 415,
-    errors.InsufficientStorage: 507,
-    errors.RateLimited: 429,
-    errors.Unavailable: 503,
-}
 _METHOD_NOT_ALLOWED = 405
 _GONE = 499
 """What is counted for a client that went away; nobody gets it."""
@@ -37,12 +23,8 @@ log = structlog.get_logger("polyfleet.rdfm")
 
 def render(error: errors.PolyfleetError) -> Response:
     """Return the answer that tells the error."""
-    headers = {}
-    if isinstance(error, errors.Unauthenticated):
-        headers["WWW-Authenticate"] = "Bearer"
-    if isinstance(error, errors.RateLimited | errors.Unavailable) and error.retry_after:
-        headers["Retry-After"] = str(max(1, round(error.retry_after)))
-    return answer(_STATUSES.get(type(error), 500), _text(error), headers)
+    headers = error_answers.headers_of(error, "Bearer")
+    return answer(error_answers.status_of(error), _text(error), headers)
 
 
 def answer(status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
@@ -63,12 +45,10 @@ def gone() -> Response:
 
 def register(application: FastAPI) -> None:
     """Make the application tell every error in this form, the framework's own ones too."""
-    application.add_exception_handler(errors.PolyfleetError, _domain)
-    application.add_exception_handler(ApiError, _api_server)
-    application.add_exception_handler(HTTPException, _http)
-    application.add_exception_handler(RequestValidationError, _validation)
+    error_answers.register(
+        application, render=render, http=_http, validation=_validation, unexpected=unexpected
+    )
     application.add_exception_handler(ClientDisconnect, _gone)
-    application.add_exception_handler(Exception, _unexpected)
 
 
 def _text(error: errors.PolyfleetError) -> str:
@@ -78,21 +58,7 @@ def _text(error: errors.PolyfleetError) -> str:
     return error.message
 
 
-def _domain(_request: Request, error: Exception) -> Response:
-    if not isinstance(error, errors.PolyfleetError):
-        raise error
-    return render(error)
-
-
-def _api_server(_request: Request, error: Exception) -> Response:
-    if not isinstance(error, ApiError):
-        raise error
-    return render(errors.from_api_error(error))
-
-
-def _http(request: Request, error: Exception) -> Response:
-    if not isinstance(error, HTTPException):
-        raise error
+def _http(request: Request, error: HTTPException) -> Response:
     text = _TEXTS.get(error.status_code, str(error.detail))
     headers = dict(error.headers or {})
     if error.status_code == _METHOD_NOT_ALLOWED:
@@ -100,15 +66,9 @@ def _http(request: Request, error: Exception) -> Response:
     return answer(error.status_code, text, headers)
 
 
-def _gone(_request: Request, _error: Exception) -> Response:
-    return gone()
-
-
-def _validation(_request: Request, error: Exception) -> Response:
-    if not isinstance(error, RequestValidationError):
-        raise error
+def _validation(_error: RequestValidationError) -> Response:
     return answer(400, "schema validation failed: the request does not fit the route")
 
 
-def _unexpected(_request: Request, _error: Exception) -> Response:
-    return unexpected()
+def _gone(_request: Request, _error: Exception) -> Response:
+    return gone()

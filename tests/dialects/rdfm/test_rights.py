@@ -8,6 +8,7 @@ import pytest
 
 from polyfleet.fleet.instants import timestamp
 from polyfleet.fleet.objects.kinds import APPLICATIONS, DEVICES
+from tests.dialects.closed_routes import ClosedRoutes
 from tests.dialects.rdfm.fleet import Fleet, error_text
 from tests.facade_fixtures import FacadeServer
 
@@ -50,20 +51,10 @@ ALL = [("GET", path) for path in READS] + WRITES
 
 
 @pytest.mark.parametrize(("method", "path"), ALL)
-def test_without_a_token_every_route_is_closed(
-    anonymous: httpx.Client, method: str, path: str
-) -> None:
-    reply = anonymous.request(method, path)
-    assert reply.status_code == 401
-    error_text(reply)
-
-
-@pytest.mark.parametrize(("method", "path"), ALL)
-def test_a_token_that_does_not_hold_opens_nothing(
-    anonymous: httpx.Client, method: str, path: str
-) -> None:
-    reply = anonymous.request(method, path, headers={"Authorization": "Bearer token=x.y.z"})
-    assert reply.status_code == 401
+class TestEveryRoute(ClosedRoutes):
+    told = "credentials are needed"
+    challenge = "Bearer"
+    text_of = staticmethod(error_text)
 
 
 @pytest.mark.parametrize(("method", "path"), ALL)
