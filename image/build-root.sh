@@ -44,6 +44,8 @@ find "$root/usr/share" -mindepth 1 -maxdepth 1 ! -name doc ! -name zoneinfo -exe
 find "$root/var/lib" -mindepth 1 -maxdepth 1 ! -name dpkg -exec rm -rf {} +
 find "$root/var/lib/dpkg" -mindepth 1 -maxdepth 1 ! -name status.d -exec rm -rf {} +
 
+# Who runs the image brings its own devices.
+rm -rf "${root:?}/dev"
 mkdir -p "$root/dev" "$root/proc" "$root/sys" "$root/tmp" "$root/var/lib/polyfleet"
 chmod 1777 "$root/tmp"
 cp "$source/image/passwd" "$source/image/group" "$root/etc/"
