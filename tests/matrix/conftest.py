@@ -19,7 +19,9 @@ def world(
 ) -> Iterator[World]:
     """Provide the fleet and all its faces."""
     directory = tmp_path_factory.mktemp("matrix")
-    with play(admin_kubeconfig, start_operator, directory, reports={"burst": 100}) as stage:
+    # No node runs what Deis is told to run: nothing to wait for.
+    settings = {"reports": {"burst": 100}, "deis": {"patience": 0}}
+    with play(admin_kubeconfig, start_operator, directory, **settings) as stage:
         kubectl = kubectl_in(stage.fleet.namespace, admin_kubeconfig, directory / "kubectl-cache")
         with closing(World(stage, kubectl, admin_kubeconfig)) as found:
             yield found

@@ -34,7 +34,8 @@ def _assign_by_rdfm(world: World, name: str) -> Facts:
     return {"offer": version}
 
 
-def _apply_package(world: World, name: str, **own: Any) -> str:
+def apply_package(world: World, name: str, **own: Any) -> str:
+    """Apply a package with a file; return its version."""
     version = packages.version_of(name)
     world.apply("Package", name, packages.package(version, secrets.token_hex(32)) | own)
     return version
@@ -42,7 +43,7 @@ def _apply_package(world: World, name: str, **own: Any) -> str:
 
 def _assign_by_kubectl(world: World, name: str) -> Facts:
     device(world, name)
-    version = _apply_package(world, name)
+    version = apply_package(world, name)
     group = {"application": APPLICATION, "name": name, "packages": [name]}
     selector = {"selector": {"matchLabels": {"fleet": name}}}
     own = f"{APPLICATION}.{name}"
@@ -54,7 +55,7 @@ def _assign_by_kubectl(world: World, name: str) -> Facts:
 
 def _pin(world: World, name: str) -> Facts:
     device(world, name)
-    version = _apply_package(world, name)
+    version = apply_package(world, name)
     world.patch("Device", world.cluster_name("Device", deviceId=name), {"pin": name})
     return {"offer": version}
 
@@ -62,7 +63,7 @@ def _pin(world: World, name: str) -> Facts:
 def _offer(world: World, name: str) -> Facts:
     # Of a type of its own: what is offered to all must not reach the devices of other rows.
     device(world, name, **{packages.TYPE: name})
-    version = _apply_package(world, name, deviceType=name, offer={"strategy": "general"})
+    version = apply_package(world, name, deviceType=name, offer={"strategy": "general"})
     return {"offer": version}
 
 
@@ -87,7 +88,8 @@ PIN = Making("kubectl", "`patch device`: `spec.pin`", OFFER, _pin)
 GENERAL = Making("kubectl", "`apply` of a package: `spec.offer`", OFFER, _offer)
 
 
-def _check(world: World, name: str) -> Facts | None:
+def check(world: World, name: str) -> Facts | None:
+    """Return what the device is offered over RDFM."""
     reply = done(world.devices[name].check())
     if reply.status_code == 204:
         return None
@@ -95,7 +97,8 @@ def _check(world: World, name: str) -> Facts | None:
     return {"offer": package["metadata"]["rdfm.software.version"]}
 
 
-def _ask(world: World, name: str) -> Facts | None:
+def ask(world: World, name: str) -> Facts | None:
+    """Return what the device is told over Kaa's protocol that it should run."""
     path = f"/kp1/{APPLICATION}-v1/cmx_ota/{world.notes[name]}/config/json"
     found = done(world.anybody.get(path)).json()
     runs = world.devices[name].metadata[packages.VERSION]
@@ -104,7 +107,8 @@ def _ask(world: World, name: str) -> Facts | None:
     return {"offer": found["configId"], "software": found["configId"]}
 
 
-def _decision(world: World, name: str) -> Facts | None:
+def decide(world: World, name: str) -> Facts | None:
+    """Return what the device gets, as the decision about it says."""
     found = world.document(world.native, f"/polyfleet/v1/devices/{part(name)}/decision")
     package = found["decision"]["package"]
     if package is None:
@@ -154,12 +158,14 @@ def _suspend(world: World, name: str) -> None:
     world.patch("Package", name, {"offer": {"strategy": "suspended"}})
 
 
-def _install(world: World, name: str) -> None:
+def install(world: World, name: str) -> None:
+    """Have the device say over RDFM that it runs the software."""
     world.devices[name].metadata[packages.VERSION] = packages.version_of(name)
     world.devices[name].token()
 
 
-def _applied(world: World, name: str) -> None:
+def applied(world: World, name: str) -> None:
+    """Have the device say over Kaa's protocol that it runs the software."""
     version = packages.version_of(name)
     path = f"/kp1/{APPLICATION}-v1/cmx_ota/{world.notes[name]}/applied/json"
     done(world.anybody.post(path, json={"configId": version}))
@@ -171,15 +177,15 @@ MATTER = Matter(
     "What a device is offered",
     (ASSIGN, POST, APPLY, PIN, GENERAL),
     (
-        Look("rdfm", "`POST /api/v1/update/check`", OFFER, _check),
-        Look("otao", "`…/cmx_ota/…/config/json`", (*OFFER, *SOFTWARE_ONLY), _ask),
-        Look("native", "`GET …/devices/{id}/decision`", (*OFFER, *SOFTWARE_ONLY), _decision),
+        Look("rdfm", "`POST /api/v1/update/check`", OFFER, check),
+        Look("otao", "`…/cmx_ota/…/config/json`", (*OFFER, *SOFTWARE_ONLY), ask),
+        Look("native", "`GET …/devices/{id}/decision`", (*OFFER, *SOFTWARE_ONLY), decide),
     ),
     (Change("otao", "`PUT …/software/{version}` for a group", OFFER, UPLOAD, _put_software),),
     (
         Removal("rdfm", "a group's policy `no_update,`", APPLY, _forbid_by_rdfm),
-        Removal("rdfm", "the device tells that it runs it", APPLY, _install),
-        Removal("otao", "`…/cmx_ota/…/applied/json`", ASSIGN, _applied),
+        Removal("rdfm", "the device tells that it runs it", APPLY, install),
+        Removal("otao", "`…/cmx_ota/…/applied/json`", ASSIGN, applied),
         Removal("otao", "`PUT …/software/{version}`: suspended", GENERAL, _suspend_by_otao),
         Removal("kubectl", "`patch device`: `spec.hold`", ASSIGN, _hold),
         Removal("kubectl", "`patch package`: `spec.offer`", GENERAL, _suspend),

@@ -6,12 +6,16 @@ from pathlib import Path
 from tests.matrix import (
     applications,
     commands,
+    configurations,
     devices,
+    domains,
     groups,
     memberships,
     offers,
     packages,
     people,
+    releases,
+    rollouts,
     running,
 )
 from tests.matrix.table import Look, Matter
@@ -23,8 +27,12 @@ MATTERS = (
     memberships.MATTER,
     packages.MATTER,
     offers.MATTER,
+    rollouts.MATTER,
     running.MATTER,
     applications.MATTER,
+    releases.MATTER,
+    configurations.MATTER,
+    domains.MATTER,
     commands.MATTER,
     people.MATTER,
 )

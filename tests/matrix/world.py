@@ -124,7 +124,7 @@ class World:
 
     def administrator(self, name: str) -> str:
         """Make an administrator by `polyfleet admin bootstrap`; return the access token."""
-        told = self._polyfleet("admin", "bootstrap", "--reset", "--output", "json", "--user", name)
+        told = self.polyfleet("admin", "bootstrap", "--reset", "--output", "json", "--user", name)
         token: str = json.loads(told)["token"]
         return token
 
@@ -180,7 +180,15 @@ class World:
         assert reply.status_code == 200, f"{path}: {reply.status_code} {reply.text}"
         return reply.json()
 
-    def _polyfleet(self, *arguments: str) -> str:
+    def running(self, application: str, process_type: str = "web") -> dict[str, Any] | None:
+        """Return the Deployment of an application's processes, as kubectl shows it."""
+        name = f"app-{application}-{process_type}"
+        text = self.kubectl("get", "deployment", name, "--ignore-not-found", "-o", "json")
+        found: dict[str, Any] = json.loads(text or "{}")
+        return found if found and "deletionTimestamp" not in found["metadata"] else None
+
+    def polyfleet(self, *arguments: str) -> str:
+        """Run the command line `polyfleet` as somebody with kubectl's rights; return its words."""
         command = [sys.executable, "-m", "polyfleet.cli.main", *arguments]
         done = subprocess.run(
             [*command, "--namespace", self.cluster.namespace],
