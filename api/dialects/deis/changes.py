@@ -99,7 +99,10 @@ class Changes:
         number = release.spec.version
         if release.spec.build is not None:
             await settle(
-                self._facade, application, lambda item: item.status.deployed_release >= number
+                self._facade,
+                application,
+                lambda item: item.status.deployed_release >= number,
+                release,
             )
 
     async def begin(self, caller: Caller, name: str, spec: dict[str, Any]) -> dict[str, Any]:

@@ -2,20 +2,29 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import ExitStack
 
 from polyfleet.api.core.facade import Facade
 from polyfleet.fleet.objects.application import Application
+from polyfleet.fleet.objects.release import Release
 from polyfleet.kube.changes import Change
+
+_FAILED = "Failed"
 
 
 async def settle(
-    facade: Facade, application: Application, settled: Callable[[Application], bool]
+    facade: Facade,
+    application: Application,
+    settled: Callable[[Application], bool],
+    release: Release | None = None,
 ) -> None:
     """Wait until the application is as `settled` wants it, or the patience of the settings ends.
 
+    It ends early if that will not come any more: the application goes, or the release has failed.
     What was asked for is recorded already: whether it runs yet decides nothing.
     """
-    store, uid = facade.cache.applications, application.metadata.uid
+    cache, uid = facade.cache, application.metadata.uid
+    awaited = None if release is None else release.metadata.uid
     done = asyncio.Event()
 
     def look(item: Application | None) -> None:
@@ -26,14 +35,23 @@ async def settle(
         if uid in {item.metadata.uid for item in (change.old, change.new) if item is not None}:
             look(change.new)
 
+    def note_release(change: Change[Release]) -> None:
+        item = change.new
+        if item is not None and item.metadata.uid == awaited and _has_failed(item):
+            done.set()
+
     if facade.settings.deis.patience <= 0:
         return
-    unsubscribe = store.subscribe(note)
-    try:
-        look(store.get(application.metadata.name))
-        async with asyncio.timeout(facade.settings.deis.patience):
-            await done.wait()
-    except TimeoutError:
-        pass
-    finally:
-        unsubscribe()
+    with ExitStack() as stack:
+        stack.callback(cache.applications.subscribe(note))
+        stack.callback(cache.releases.subscribe(note_release))
+        look(cache.applications.get(application.metadata.name))
+        try:
+            async with asyncio.timeout(facade.settings.deis.patience):
+                await done.wait()
+        except TimeoutError:
+            pass
+
+
+def _has_failed(release: Release) -> bool:
+    return any(one.type == _FAILED and one.status == "True" for one in release.status.conditions)
