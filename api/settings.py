@@ -162,7 +162,7 @@ class DeisSettings(_Section):
     builder_key: SecretStr | None = None
     """What the builder proves itself with in `X-Deis-Builder-Auth`; absent: nobody is it."""
     patience: float = Field(default=3.0, ge=0, le=60)
-    """Seconds that a change of what runs may wait until it runs, before it is answered."""
+    """Seconds for which the answer to a change of what runs may wait until it runs or fails."""
     run_timeout: int = Field(default=600, ge=1, le=86_400)
     """Seconds that a one-off command may take, the start of its container included."""
     runs: int = Field(default=16, ge=1)
@@ -201,7 +201,9 @@ class Settings(BaseSettings):
         default="default", pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"
     )
     """The Application of dialects that know none; it is made if it is absent."""
-    workloads_namespace: str | None = None
+    workloads_namespace: str | None = Field(
+        default=None, pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
+    )
     """Where applications run, if not in the namespace of the installation; as the operator's."""
     insecure: bool = False
     """For development only: every caller is an administrator."""

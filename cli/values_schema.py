@@ -34,7 +34,7 @@ _DECIDED_BY_THE_CHART = frozenset(
         "workload_domain",
     }
 )
-_THE_SAME_FOR_BOTH = frozenset({"default_application", "attribute_labels"})
+_THE_SAME_FOR_BOTH = frozenset({"default_application", "attribute_labels", "workloads_namespace"})
 """Where the processes would contradict each other."""
 
 Schema = dict[str, Any]

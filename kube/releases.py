@@ -37,6 +37,7 @@ from polyfleet.fleet.releases import (
     release_spec,
     summary,
 )
+from polyfleet.kube.apply import NameTakenError
 from polyfleet.kube.cache import Cache
 from polyfleet.kube.client import Client
 from polyfleet.kube.errors import AlreadyExists, Conflict, Invalid, NotFound
@@ -109,10 +110,17 @@ async def read_values(client: Client, application: str, config_uuid: str) -> dic
 async def copy_config(
     source: Client, target: Client, application: Application, release: Release
 ) -> None:
-    """Put the Secret of a release's configuration into another namespace, where its Pods run."""
+    """Put the Secret of a release's configuration into another namespace, where its Pods run.
+
+    Raises NameTakenError if there is one of that name that is not of this Application.
+    """
     name = release.spec.config.secret_name or ""
     with suppress(NotFound):
-        await target.get_document(SECRETS, name)
+        found = await target.get_document(SECRETS, name)
+        labels = found["metadata"].get("labels") or {}
+        whose = labels.get(APPLICATION_UID_LABEL)
+        if found.get("type") != CONFIG_TYPE or whose != application.metadata.uid:
+            raise NameTakenError(f"there is a Secret {name} that is somebody else's")
         return
     secret = await source.get_document(SECRETS, name)
     labels = secret["metadata"].get("labels") or {}

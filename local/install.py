@@ -19,7 +19,10 @@ from polyfleet.local.processes import wait_until
 ROOT = Path(__file__).resolve().parents[1]
 CHART = ROOT / "charts" / "polyfleet"
 ACCOUNTS = {"polyfleet-operator": "operator", "polyfleet-facade": "facade"}
-"""Service accounts and the file under rbac/ that holds each one's rules."""
+"""Service accounts and the file under rbac/ that holds each one's rules over the fleet.
+
+Beside it is the one with its rights where applications run.
+"""
 
 APPLY: dict[str, Any] = {
     "field_manager": "polyfleet-local",
@@ -110,10 +113,11 @@ def service_account_kubeconfig(
     namespace: str,
     name: str,
     token_lifetime: dt.timedelta = dt.timedelta(days=1),
+    workloads_namespace: str | None = None,
 ) -> Path:
     """Write a kubeconfig that acts as the ServiceAccount `name`; return its path.
 
-    The account is made if absent. One of ACCOUNTS is also bound to a Role with the chart's rules.
+    The account is made if absent. One of ACCOUNTS is also bound to Roles with the chart's rules.
     """
     metadata = {"name": name, "namespace": namespace}
     with connect(kubeconfig) as connection:
@@ -121,7 +125,14 @@ def service_account_kubeconfig(
         account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
         core.patch_namespaced_service_account(name, namespace, account, **APPLY)
         if name in ACCOUNTS:
-            _bind(connection, metadata, CHART / "rbac" / f"{ACCOUNTS[name]}.yaml")
+            rules, place = CHART / "rbac", workloads_namespace or namespace
+            _bind(connection, metadata, rules / f"{ACCOUNTS[name]}.yaml", metadata)
+            _bind(
+                connection,
+                {"name": f"{name}-workloads", "namespace": place},
+                rules / f"{ACCOUNTS[name]}-workloads.yaml",
+                metadata,
+            )
         seconds = int(token_lifetime.total_seconds())
         # No audience asked for: the token is for the API server itself.
         spec = client.V1TokenRequestSpec(audiences=[], expiration_seconds=seconds)
@@ -141,7 +152,9 @@ def connect(kubeconfig: Path) -> client.ApiClient:
     return connection
 
 
-def _bind(connection: client.ApiClient, metadata: dict[str, str], rules: Path) -> None:
+def _bind(
+    connection: client.ApiClient, metadata: dict[str, str], rules: Path, account: dict[str, str]
+) -> None:
     name, namespace = metadata["name"], metadata["namespace"]
     group = "rbac.authorization.k8s.io"
     role = {
@@ -155,7 +168,7 @@ def _bind(connection: client.ApiClient, metadata: dict[str, str], rules: Path) -
         "kind": "RoleBinding",
         "metadata": metadata,
         "roleRef": {"apiGroup": group, "kind": "Role", "name": name},
-        "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
+        "subjects": [{"kind": "ServiceAccount", **account}],
     }
     api = client.RbacAuthorizationV1Api(connection)
     api.patch_namespaced_role(name, namespace, role, **APPLY)

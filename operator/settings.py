@@ -61,7 +61,9 @@ class Settings(BaseSettings):
     claim_sweep_interval: float = Field(default=300.0, gt=0)
     """How often names that nobody uses are taken back."""
 
-    workloads_namespace: str | None = None
+    workloads_namespace: str | None = Field(
+        default=None, pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
+    )
     """Where applications run, if not in the namespace of the installation."""
     workload_domain: str | None = Field(default=None, pattern=_HOST)
     """Each application is also reached as `<application>.<this>`; absent: by its Domains only."""
@@ -83,6 +85,10 @@ class Settings(BaseSettings):
     """How often Secrets of configurations that nothing names are looked for."""
     config_orphan_age: float = Field(default=300.0, ge=0)
     """How old such a Secret is before it is deleted: its Application may be about to name it."""
+    run_sweep_interval: float = Field(default=60.0, gt=0)
+    """How often one-off commands that nobody waits for any more are looked for."""
+    run_grace: float = Field(default=120.0, ge=0)
+    """How long after its deadline the Pod of such a command is deleted."""
 
     lease_duration: float = Field(default=10.0, ge=1)
     """After how long without a sign of life another replica takes over; a fifth more at most."""

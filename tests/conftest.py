@@ -9,7 +9,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -147,10 +147,23 @@ def _core_api(admin_kubeconfig: Path) -> Iterator[client.CoreV1Api]:
 @pytest.fixture
 def namespace(_core_api: client.CoreV1Api) -> Iterator[str]:
     """Provide a new namespace. Its deletion is asked for at the end, and not waited for."""
+    with _new_namespace(_core_api) as name:
+        yield name
+
+
+@pytest.fixture
+def other_namespace(_core_api: client.CoreV1Api) -> Iterator[str]:
+    """Provide a second one, in which applications run."""
+    with _new_namespace(_core_api) as name:
+        yield name
+
+
+@contextmanager
+def _new_namespace(api: client.CoreV1Api) -> Iterator[str]:
     name = f"test-{secrets.token_hex(5)}"
-    _core_api.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=name)))
+    api.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=name)))
     yield name
-    _core_api.delete_namespace(name)
+    api.delete_namespace(name)
 
 
 @pytest.fixture

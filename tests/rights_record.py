@@ -84,8 +84,9 @@ def granted(rules: Iterable[Mapping[str, Any]]) -> Iterator[Right]:
 
 
 def rights_of(component: str) -> set[Right]:
-    """Return what the chart lets a component do."""
-    return set(granted(yaml.safe_load((RULES / f"{component}.yaml").read_text())["rules"]))
+    """Return what the chart lets a component do, with the fleet and with what runs."""
+    files = (RULES / f"{component}.yaml", RULES / f"{component}-workloads.yaml")
+    return {right for file in files for right in granted(yaml.safe_load(file.read_text())["rules"])}
 
 
 def asked_in(lines: Iterable[str]) -> Iterator[Asked]:

@@ -114,10 +114,17 @@ class PodStatus(View, frozen=True, kw_only=True):
     container_statuses: tuple[ContainerStatus, ...] = ()
 
 
+class PodSpec(View, frozen=True, kw_only=True):
+    """For how many seconds a Pod may run; None: for ever."""
+
+    active_deadline_seconds: int | None = None
+
+
 class Pod(View, frozen=True, kw_only=True):
     """A Pod as the cache holds it."""
 
     metadata: OwnedMeta
+    spec: PodSpec = PodSpec()
     status: PodStatus = PodStatus()
 
 

@@ -13,6 +13,8 @@ from polyfleet.fleet.releases import Values, environment
 
 WEB = "web"
 CMD = "cmd"
+RUN = "run"
+"""What the Pods of one-off commands bear in place of a process type."""
 PORT = "PORT"
 DEFAULT_PORT = 5000
 HTTP = "http"

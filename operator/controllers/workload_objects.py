@@ -24,10 +24,12 @@ from polyfleet.fleet.objects.workload import Deployment, OwnedMeta
 from polyfleet.fleet.workloads import objects
 from polyfleet.fleet.workloads.objects import Limits, Running
 from polyfleet.fleet.workloads.processes import ReleaseValues, routable
+from polyfleet.fleet.workloads.runs import is_run
 from polyfleet.kube.apply import NameTakenError, apply_owned
+from polyfleet.kube.client import Client
 from polyfleet.kube.errors import NotFound
-from polyfleet.kube.releases import copy_config
-from polyfleet.kube.resources import NETWORK_POLICIES, SERVICE_ACCOUNTS, Resource
+from polyfleet.kube.releases import CONFIG_TYPE, copy_config
+from polyfleet.kube.resources import NETWORK_POLICIES, SECRETS, SERVICE_ACCOUNTS, Resource
 from polyfleet.operator.context import Context
 from polyfleet.operator.indexes import SCALED, WORKLOAD
 from polyfleet.operator.reconcile.progress import ProcessState
@@ -207,6 +209,30 @@ async def sweep_workload(context: Context, application: Application) -> int:
                 with suppress(NotFound):
                     await client.delete_document(kind, metadata.name, uid=metadata.uid)
             context.workloads.memory.forget(kind.name, metadata.name)
+    await _sweep_runs(context, application)
+    return found if same else found + await _sweep_copies(client, uid)
+
+
+async def _sweep_runs(context: Context, application: Application) -> None:
+    """Ask the application's one-off commands to end. They are not waited for, as no Pod is."""
+    client, uid = context.workloads.client, application.metadata.uid
+    owned = client.namespace == context.client.namespace
+    for pod in context.workloads.cache.store(PODS).find(WORKLOAD, uid):
+        if is_run(pod, owned=owned) and not pod.metadata.terminating:
+            with suppress(NotFound):
+                await client.delete(PODS, pod.metadata.name, uid=pod.metadata.uid)
+
+
+async def _sweep_copies(client: Client, uid: str) -> int:
+    """Delete the copies of an application's configurations, which have no owner there."""
+    found = 0
+    listed = await client.list_documents(SECRETS, label_selector=f"{APPLICATION_UID_LABEL}={uid}")
+    for secret in listed:
+        if secret.get("type") == CONFIG_TYPE:
+            found += 1
+            with suppress(NotFound):
+                name, own_uid = secret["metadata"]["name"], secret["metadata"]["uid"]
+                await client.delete_document(SECRETS, name, uid=own_uid)
     return found
 
 

@@ -92,6 +92,8 @@ TABLE: dict[str, dict[str, Any]] = {
         },
         "operator": {"settings": {"logLevel": "warning", "operatorWorkers": 4}},
     },
+    # `default` is there on every cluster.
+    "applications elsewhere": {"settings": {"workloadsNamespace": "default"}},
     "an identity provider": {
         "facade": {
             "settings": {

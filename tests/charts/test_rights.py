@@ -8,25 +8,46 @@ from pathlib import Path
 import pytest
 import yaml
 
+from polyfleet.local.install import service_account_kubeconfig as kubeconfig_of
+from tests.charts.conftest import Helm, Manifest
+
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "charts" / "polyfleet" / "rbac"
 KUBECTL = Path(sys.executable).with_name("kubectl")
-COMPONENTS = ("operator", "facade")
+FILES = ("operator", "operator-workloads", "facade", "facade-workloads")
 
 
-@pytest.mark.parametrize("component", COMPONENTS)
-def test_rights_are_spelled_out(component: str) -> None:
-    document = yaml.safe_load((RULES / f"{component}.yaml").read_text())
+@pytest.mark.parametrize("file", FILES)
+def test_rights_are_spelled_out(file: str) -> None:
+    document = yaml.safe_load((RULES / f"{file}.yaml").read_text())
     assert document.keys() == {"rules"}
     for rule in document["rules"]:
         assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]
 
 
-@pytest.mark.parametrize("component", COMPONENTS)
-def test_the_chart_installs_the_same_rights(component: str) -> None:
-    template = (ROOT / "charts" / "polyfleet" / "templates" / "rbac.yaml").read_text()
-    assert '$.Files.Get (printf "rbac/%s.yaml" $component)' in template
-    assert f'"{component}"' in template
+@pytest.mark.parametrize("elsewhere", [None, "shops"])
+def test_the_chart_installs_the_same_rights(helm: Helm, elsewhere: str | None) -> None:
+    manifests = helm.rendered({"settings": {"workloadsNamespace": elsewhere}} if elsewhere else {})
+    assert sorted(files_of(manifests, "Role")) == sorted(
+        (file, elsewhere if elsewhere and file.endswith("-workloads") else helm.namespace)
+        for file in FILES
+    )
+    assert sorted(files_of(manifests, "RoleBinding")) == sorted(files_of(manifests, "Role"))
+    for item in manifests:
+        file = item["metadata"]["name"].removeprefix("polyfleet-")
+        if item["kind"] == "Role":
+            assert item["rules"] == yaml.safe_load((RULES / f"{file}.yaml").read_text())["rules"]
+        if item["kind"] == "RoleBinding":
+            assert item["roleRef"]["name"] == item["metadata"]["name"]
+            [subject] = item["subjects"]
+            name = f"polyfleet-{file.removesuffix('-workloads')}"
+            assert (subject["name"], subject["namespace"]) == (name, helm.namespace)
+
+
+def files_of(manifests: list[Manifest], kind: str) -> list[tuple[str, str]]:
+    """Return the file of rights that each object of a kind is of, and its namespace."""
+    metadata = [item["metadata"] for item in manifests if item["kind"] == kind]
+    return [(item["name"].removeprefix("polyfleet-"), item["namespace"]) for item in metadata]
 
 
 @pytest.mark.parametrize(
@@ -39,6 +60,7 @@ def test_the_chart_installs_the_same_rights(component: str) -> None:
         ("operator", "delete", "applications.polyfleet.dev", False),
         ("operator", "create", "users.polyfleet.dev", False),
         ("operator", "watch", "pods", True),
+        ("operator", "delete", "pods", True),
         ("operator", "create", "pods", False),
         ("operator", "patch", "deployments.apps", True),
         ("operator", "update", "deployments.apps", False),
@@ -68,6 +90,59 @@ def test_the_api_server_grants_what_is_needed_and_no_more(
     allowed: bool,
 ) -> None:
     kubeconfig = service_account_kubeconfig(f"polyfleet-{component}")
+    assert may(kubeconfig, verb, resource) is allowed
+
+
+@pytest.mark.parametrize(
+    ("component", "asked", "granted"),
+    [
+        ("operator", "patch deployments.apps", "there"),
+        ("operator", "create services", "there"),
+        ("operator", "delete pods", "there"),
+        ("operator", "create secrets", "here and there"),
+        ("operator", "watch secrets", "here"),
+        ("operator", "patch secrets", "here"),
+        ("operator", "list applications.polyfleet.dev", "here"),
+        ("operator", "create leases.coordination.k8s.io", "here"),
+        ("facade", "create pods", "there"),
+        ("facade", "get pods/log", "there"),
+        ("facade", "get secrets", "here"),
+        ("facade", "list events.events.k8s.io", "here"),
+        ("facade", "list devices.polyfleet.dev", "here"),
+    ],
+)
+def test_rights_over_what_runs_are_where_it_runs(
+    split_rights: Callable[[str, str, str], list[str]], component: str, asked: str, granted: str
+) -> None:
+    assert " and ".join(split_rights(component, *asked.split())) == granted
+
+
+@pytest.fixture
+def split_rights(
+    admin_kubeconfig: Path, namespace: str, other_namespace: str, tmp_path: Path
+) -> Callable[[str, str, str], list[str]]:
+    """Provide a question of where a component may do something, if applications run elsewhere."""
+
+    def where(component: str, verb: str, resource: str) -> list[str]:
+        kubeconfig = kubeconfig_of(
+            admin_kubeconfig,
+            tmp_path / "kubeconfig",
+            namespace=namespace,
+            name=f"polyfleet-{component}",
+            workloads_namespace=other_namespace,
+        )
+        places = {"here": namespace, "there": other_namespace}
+        return [
+            word
+            for word, place in places.items()
+            if may(kubeconfig, verb, resource, "--namespace", place)
+        ]
+
+    return where
+
+
+def may(kubeconfig: Path, verb: str, resource: str, *options: str) -> bool:
+    """Ask the API server whether somebody may do something."""
     resource, _, subresource = resource.partition("/")
     done = subprocess.run(
         [
@@ -79,10 +154,12 @@ def test_the_api_server_grants_what_is_needed_and_no_more(
             verb,
             resource,
             f"--subresource={subresource}",
+            *options,
         ],
         capture_output=True,
         text=True,
         check=False,
         timeout=60,
     )
-    assert done.stdout.strip() == ("yes" if allowed else "no"), done.stderr
+    assert done.stdout.strip() in ("yes", "no"), done.stderr
+    return done.stdout.strip() == "yes"

@@ -69,11 +69,13 @@ def test_the_api_server_takes_every_object(
     make_account(kubectl, "default")
     manifests = helm.rendered(values)
     assert all(item["metadata"]["labels"]["app.kubernetes.io/part-of"] for item in manifests)
-    document = json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
     # Server-side apply refuses unknown fields; validation of values is the API server's own.
-    said = kubectl(
-        "apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-", stdin=document
-    )
+    apply = ("apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-")
+    said = ""
+    for place in {item["metadata"].get("namespace", helm.namespace) for item in manifests}:
+        items = [m for m in manifests if m["metadata"].get("namespace", helm.namespace) == place]
+        document = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+        said += kubectl(*apply, "--namespace", place, stdin=document)
     assert said.count("serverside-applied (server dry run)") == len(manifests)
 
 
@@ -223,10 +225,22 @@ def test_nothing_belongs_to_the_whole_cluster_unless_asked_for(helm: Helm) -> No
         if row in CLUSTER_WIDE:
             continue
         manifests = helm.rendered(values)
-        assert {item["metadata"]["namespace"] for item in manifests} == {helm.namespace}, row
+        elsewhere = values.get("settings", {}).get("workloadsNamespace")
+        places = {helm.namespace, elsewhere} - {None}
+        assert {item["metadata"]["namespace"] for item in manifests} == places, row
 
 
 CLUSTER_WIDE = {"service accounts", "access", "policies"}
+
+
+def test_both_processes_know_the_other_namespace_and_nothing_but_rights_is_there(
+    helm: Helm,
+) -> None:
+    manifests = helm.rendered(TABLE["applications elsewhere"])
+    for component in ("facade", "operator"):
+        assert environment(manifests, component)["POLYFLEET_WORKLOADS_NAMESPACE"] == "default"
+    there = [item for item in manifests if item["metadata"]["namespace"] == "default"]
+    assert kinds(there) == {"Role", "RoleBinding"}
 
 
 def test_service_accounts_need_one_right_beyond_the_namespace(helm: Helm) -> None:
@@ -326,6 +340,14 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a setting that must be the same": (
         {"facade": {"settings": {"attributeLabels": ["x"]}}},
         "'attributeLabels' not allowed",
+    ),
+    "two places for applications": (
+        {"operator": {"settings": {"workloadsNamespace": "shops"}}},
+        "'workloadsNamespace' not allowed",
+    ),
+    "a place that is no namespace": (
+        {"settings": {"workloadsNamespace": "Shops"}},
+        "does not match pattern",
     ),
     "a secret among the values": (
         {"facade": {"settings": {"identity": {"introspection": {"clientSecret": "s"}}}}},

@@ -65,6 +65,7 @@ def defaults(kind: str, name: str) -> dict[str, Any]:
         | {"device": "d1", "name": "reboot", "expiresAt": "2090-01-01T00:00:00Z"},
         "User": {"name": name},
         "AccessToken": {"user": "ann", "userUid": "u", "prefix": name, "hash": name},
+        "Key": {"user": "ann", "userUid": "u", "id": name, "public": f"ssh-ed25519 {name}"},
         "Build": application | {"image": "kettle:1"},
         "Domain": application | {"domain": name},
         "Claim": application
@@ -256,6 +257,7 @@ def start_operator(
             folder / f"{namespace}.kubeconfig",
             namespace=namespace,
             name="polyfleet-operator",
+            workloads_namespace=str(settings.get("workloads_namespace", namespace)),
         )
         log = folder / f"{namespace}-{secrets.token_hex(4)}.log"
         chosen = {"namespace": namespace, "expiry_grace": 0, **settings}

@@ -30,11 +30,12 @@ READY = [{"type": "Ready", "status": "True"}, {"type": "ContainersReady", "statu
 
 @dataclass
 class Place:
-    """A namespace with an operator in it."""
+    """A namespace with an operator in it; its applications may run in another one."""
 
     fleet: Fleet
     operator: Operator
     kubeconfig: Path
+    elsewhere: str | None = None
 
     def application(self, name: str) -> "Workload":
         """Make an application without anything to run."""
@@ -43,8 +44,12 @@ class Place:
         return Workload(self.fleet, self.kubectl, name)
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+        """Run kubectl where the applications run."""
+        return self.kubectl_in(self.elsewhere or self.fleet.namespace, *arguments, stdin=stdin)
+
+    def kubectl_in(self, namespace: str, *arguments: str, stdin: str | None = None) -> str:
         done = subprocess.run(
-            [_KUBECTL, "--kubeconfig", self.kubeconfig, "-n", self.fleet.namespace, *arguments],
+            [_KUBECTL, "--kubeconfig", self.kubeconfig, "-n", namespace, *arguments],
             input=stdin,
             capture_output=True,
             text=True,
@@ -57,14 +62,18 @@ class Place:
 
 
 @contextmanager
-def running_place(kubeconfig: Path, start_operator: Start, **settings: object) -> Iterator[Place]:
+def running_place(
+    kubeconfig: Path, start_operator: Start, *, elsewhere: str | None = None, **settings: object
+) -> Iterator[Place]:
     """Run an operator in a namespace of its own; a process counts as available at once."""
+    if elsewhere is not None:
+        settings = {**settings, "workloads_namespace": elsewhere}
     with (
         fresh_fleet(kubeconfig) as fleet,
         start_operator(fleet.namespace, workload_settle=0, **settings) as operator,
     ):
         operator.wait_for("looked at everything")
-        yield Place(fleet, operator, kubeconfig)
+        yield Place(fleet, operator, kubeconfig, elsewhere)
 
 
 class Workload:

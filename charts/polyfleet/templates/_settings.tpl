@@ -67,3 +67,8 @@ underscores, a list is separated by commas. Takes prefix and settings.
 {{- $review := dig "identity" "tokenReview" dict (.Values.facade.settings | default dict) }}
 {{- if $review.accounts }}true{{ end }}
 {{- end }}
+
+{{- /* Where applications run. */}}
+{{- define "polyfleet.workloadsNamespace" -}}
+{{- (.Values.settings | default dict).workloadsNamespace | default .Release.Namespace }}
+{{- end }}

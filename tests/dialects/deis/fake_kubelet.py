@@ -6,6 +6,7 @@ process of this machine, and writes the Pods' status as a kubelet would; other P
 all, their status and log are what a test says they are. The tests of the node have a real one.
 """
 
+import secrets
 import ssl
 import subprocess
 import threading
@@ -20,8 +21,10 @@ from urllib.parse import parse_qs, urlsplit
 
 from kubernetes import client
 
+from polyfleet.fleet.objects.kinds import APPLICATIONS
 from polyfleet.local.certificates import CertificateAuthority
 from polyfleet.local.ports import free_port
+from tests.facade_fixtures import FacadeServer
 
 RUN_SELECTOR = "polyfleet.dev/process-type=run"
 _POLL_SECONDS = 0.05
@@ -110,6 +113,70 @@ class FakeNode:
             self.set_status(namespace, name, _status(phase, container, terminated=terminated))
         except (client.ApiException, subprocess.TimeoutExpired):
             pass  # taken away while it ran
+
+
+class Cluster:
+    """Makes Pods as the operator's Deployments would, on the fake node."""
+
+    def __init__(
+        self, core: client.CoreV1Api, server: FacadeServer, node: FakeNode, namespace: str
+    ) -> None:
+        self.core = core
+        self.server = server
+        self.node = node
+        self.namespace = namespace
+
+    def account(self, app: str) -> None:
+        """Make the ServiceAccount that the operator makes for an application."""
+        self.core.create_namespaced_service_account(
+            self.namespace, {"metadata": {"name": f"app-{app}"}}
+        )
+
+    def pod(
+        self,
+        app: str,
+        process_type: str,
+        release: str = "v2",
+        *,
+        command: bool = False,
+        **status: Any,
+    ) -> str:
+        """Make a Pod of an application and write its status; return its name.
+
+        `command`: one of a one-off command, which has a deadline, and no Deployment above it.
+        """
+        application = self.server.facade.cache.applications.get(app)
+        assert application is not None
+        name = f"app-{app}-{process_type}-{secrets.token_hex(4)}"
+        labels = {
+            "polyfleet.dev/application": app,
+            "polyfleet.dev/application-uid": application.metadata.uid,
+            "polyfleet.dev/process-type": process_type,
+            "polyfleet.dev/release": release,
+        }
+        spec: dict[str, Any] = {
+            "nodeName": self.node.name,
+            "serviceAccountName": f"app-{app}",
+            "automountServiceAccountToken": False,
+            "containers": [{"name": process_type, "image": "x"}],
+        }
+        metadata: dict[str, Any] = {"name": name, "labels": labels}
+        if command:
+            spec["activeDeadlineSeconds"] = 600
+            owner = {"apiVersion": APPLICATIONS.api_version, "kind": APPLICATIONS.name}
+            named = {"name": app, "uid": application.metadata.uid, "controller": True}
+            metadata["ownerReferences"] = [owner | named]
+        body = {"metadata": metadata, "spec": spec}
+        self.core.create_namespaced_pod(self.namespace, body, _preload_content=False)
+        if status:
+            self.node.set_status(self.namespace, name, status)
+        return name
+
+    def runs(self, app: str) -> list[str]:
+        """Return the Pods of one-off commands of an application that are there."""
+        selector = f"{RUN_SELECTOR},polyfleet.dev/application={app}"
+        found = self.core.list_namespaced_pod(self.namespace, label_selector=selector)
+        return [pod.metadata.name for pod in found.items]
 
 
 def _status(phase: str, container: Any, **state: Any) -> dict[str, Any]:

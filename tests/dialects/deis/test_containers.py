@@ -21,7 +21,7 @@ from tests.dialects.deis.controller import (
     mistakes,
     results,
 )
-from tests.dialects.deis.fake_kubelet import RUN_SELECTOR, FakeNode, fake_node
+from tests.dialects.deis.fake_kubelet import Cluster, FakeNode, fake_node
 from tests.dialects.people import Person
 from tests.dialects.waiting import eventually
 from tests.facade_fixtures import FacadeServer, running_facade
@@ -50,54 +50,9 @@ def node(
         thread.join(10)
 
 
-class Cluster:
-    """Makes Pods as the operator's Deployments would, on the fake node."""
-
-    def __init__(self, core: client.CoreV1Api, server: FacadeServer, node: FakeNode) -> None:
-        self.core = core
-        self.server = server
-        self.node = node
-        self.namespace = server.settings.namespace
-
-    def account(self, app: str) -> None:
-        """Make the ServiceAccount that the operator makes for an application."""
-        self.core.create_namespaced_service_account(
-            self.namespace, {"metadata": {"name": f"app-{app}"}}
-        )
-
-    def pod(self, app: str, process_type: str, release: str = "v2", **status: Any) -> str:
-        """Make a Pod of an application and write its status; return its name."""
-        application = self.server.facade.cache.applications.get(app)
-        assert application is not None
-        name = f"app-{app}-{process_type}-{secrets.token_hex(4)}"
-        labels = {
-            "polyfleet.dev/application": app,
-            "polyfleet.dev/application-uid": application.metadata.uid,
-            "polyfleet.dev/process-type": process_type,
-            "polyfleet.dev/release": release,
-        }
-        spec = {
-            "nodeName": self.node.name,
-            "serviceAccountName": f"app-{app}",
-            "automountServiceAccountToken": False,
-            "containers": [{"name": process_type, "image": "x"}],
-        }
-        body = {"metadata": {"name": name, "labels": labels}, "spec": spec}
-        self.core.create_namespaced_pod(self.namespace, body, _preload_content=False)
-        if status:
-            self.node.set_status(self.namespace, name, status)
-        return name
-
-    def runs(self, app: str) -> list[str]:
-        """Return the Pods of one-off commands of an application that are there."""
-        selector = f"{RUN_SELECTOR},polyfleet.dev/application={app}"
-        found = self.core.list_namespaced_pod(self.namespace, label_selector=selector)
-        return [pod.metadata.name for pod in found.items]
-
-
 @pytest.fixture(scope="module")
 def cluster(core: client.CoreV1Api, server: FacadeServer, node: FakeNode) -> Cluster:
-    return Cluster(core, server, node)
+    return Cluster(core, server, node, server.settings.namespace)
 
 
 @pytest.fixture
@@ -149,7 +104,7 @@ def test_containers_are_pods_numbered_by_type(
     cluster.pod(deployed, "web", **ready())
     cluster.pod(deployed, "worker", **ready())
     cluster.pod(deployed, "web", release="v3", **ready(yes=False))
-    cluster.pod(deployed, "run", **ready())
+    cluster.pod(deployed, "run", command=True, **ready())
     found = listed(controller, deployed, 3)
     web = [item for item in found if item["type"] == "web"]
     assert [(item["num"], item["release"], item["state"]) for item in web] in (
@@ -174,6 +129,13 @@ def test_containers_are_pods_numbered_by_type(
     assert controller.owner.get(f"{base}/web/1/").json() == first
     for junk in ("web/3", "web/0", "web/x", "other/1", "run/1"):
         assert detail(controller.owner.get(f"{base}/{junk}")) == NOT_FOUND
+
+
+def test_a_process_may_be_called_as_commands_are(
+    controller: Controller, deployed: str, cluster: Cluster
+) -> None:
+    cluster.pod(deployed, "run", **ready())
+    assert [item["type"] for item in listed(controller, deployed, 1)] == ["run"]
 
 
 @pytest.mark.parametrize(
