@@ -17,6 +17,7 @@ from polyfleet.fleet.objects.user import User
 from polyfleet.fleet.serials import Numbered
 from polyfleet.kube.cache import Cache
 from polyfleet.kube.devices import IDENTITY
+from polyfleet.kube.releases import OF_USER
 from polyfleet.kube.store import Change, Store
 from polyfleet.operator.controllers import devices as device_controller
 from polyfleet.operator.indexes import (
@@ -50,6 +51,7 @@ GROUP_KEY = "group"
 MEMBERS_KEY = "members"
 PACKAGE_KEY = "package"
 ROLLOUT_KEY = "rollout"
+SSH_KEY_KEY = "SSH key"
 TOKEN_KEY = "token"  # noqa: S105 - the name of a controller
 USER_KEY = "user"
 
@@ -88,6 +90,7 @@ class Feed:
             cache.users.subscribe(self._user),
             cache.commands.subscribe(lambda change: self._one(COMMAND_KEY, change)),
             cache.access_tokens.subscribe(lambda change: self._one(TOKEN_KEY, change)),
+            cache.keys.subscribe(lambda change: self._one(SSH_KEY_KEY, change)),
         ]
 
     def unsubscribe(self) -> None:
@@ -241,6 +244,7 @@ class Feed:
                     self._add(Key(APPLICATION_KEY, application.metadata.name))
         if change.new is None:
             self._many(TOKEN_KEY, self._cache.access_tokens, UID, item.metadata.uid)
+            self._many(SSH_KEY_KEY, self._cache.keys, OF_USER, item.metadata.uid)
         if change.new is not None:
             self._same_serial(USER_KEY, self._cache.users, change.new)
 

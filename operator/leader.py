@@ -20,6 +20,7 @@ from polyfleet.operator.controllers import (
     groups,
     packages,
     rollouts,
+    runs,
     users,
     workloads,
 )
@@ -35,6 +36,7 @@ from polyfleet.operator.feed import (
     MEMBERS_KEY,
     PACKAGE_KEY,
     ROLLOUT_KEY,
+    SSH_KEY_KEY,
     TOKEN_KEY,
     USER_KEY,
     Feed,
@@ -42,7 +44,7 @@ from polyfleet.operator.feed import (
 from polyfleet.operator.indexes import APPLICATION
 from polyfleet.operator.metrics import QueueMetrics
 from polyfleet.operator.queue import Key, WorkQueue
-from polyfleet.operator.workload_feed import CONFIGS_KEY, WORKLOAD_KEY, WorkloadFeed
+from polyfleet.operator.workload_feed import CONFIGS_KEY, RUNS_KEY, WORKLOAD_KEY, WorkloadFeed
 
 # There can be many thousands of these, and their writes are rationed: people's own changes of
 # groups, packages and applications do not wait behind them.
@@ -73,9 +75,11 @@ CONTROLLERS: Mapping[str, Reconcile] = {
     GROUP_KEY: groups.reconcile,
     PACKAGE_KEY: packages.reconcile,
     ROLLOUT_KEY: rollouts.reconcile,
+    SSH_KEY_KEY: expiry.reconcile_ssh_key,
     TOKEN_KEY: expiry.reconcile_token,
     USER_KEY: users.reconcile,
     CONFIGS_KEY: config_secrets.sweep,
+    RUNS_KEY: runs.sweep,
     WORKLOAD_KEY: workloads.reconcile,
 }
 
@@ -150,6 +154,7 @@ class Leader:
         self.add(Key(DEFAULT_KEY, self._context.settings.default_application))
         self.add(Key(CLAIMS_KEY, "all"))
         self.add(Key(CONFIGS_KEY, "all"))
+        self.add(Key(RUNS_KEY, "all"))
         stores: tuple[tuple[str, Store[Any]], ...] = (
             (APPLICATION_KEY, cache.applications),
             (WORKLOAD_KEY, cache.applications),
@@ -160,6 +165,7 @@ class Leader:
             (ENROLLMENT_KEY, cache.enrollments),
             (COMMAND_KEY, cache.commands),
             (TOKEN_KEY, cache.access_tokens),
+            (SSH_KEY_KEY, cache.keys),
         )
         for controller, store in stores:
             # The older first: serials are to follow the order of creation.

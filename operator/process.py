@@ -19,6 +19,7 @@ from polyfleet.fleet.objects.kinds import (
     ENROLLMENTS,
     GIVEN_CONFIGS,
     GROUPS,
+    KEYS,
     PACKAGES,
     RELEASES,
     ROLLOUTS,
@@ -58,6 +59,7 @@ KINDS = (
     BUILDS,
     RELEASES,
     DOMAINS,
+    KEYS,
     GIVEN_CONFIGS,
 )
 

@@ -20,6 +20,7 @@ from polyfleet.operator.indexes import GIVEN_CONFIG
 from polyfleet.operator.queue import Key
 
 CONFIGS_KEY = "config secrets"
+RUNS_KEY = "one-off commands"
 WORKLOAD_KEY = "workload"
 
 _RUNNING: tuple[Kind[Any], ...] = (DEPLOYMENTS, PODS, SERVICES, INGRESSES)

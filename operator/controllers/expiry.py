@@ -1,11 +1,12 @@
-"""Deletes commands and access tokens that are over."""
+"""Deletes commands and access tokens that are over, and what is left of deleted users."""
 
 from contextlib import suppress
 from datetime import timedelta
 from typing import TypeVar
 
 from polyfleet.fleet.objects.command import Command
-from polyfleet.fleet.objects.kinds import ACCESS_TOKENS, COMMANDS, USERS, Kind
+from polyfleet.fleet.objects.key import Key
+from polyfleet.fleet.objects.kinds import ACCESS_TOKENS, COMMANDS, KEYS, USERS, Kind
 from polyfleet.fleet.objects.user import AccessToken
 from polyfleet.kube.devices import find_device
 from polyfleet.kube.errors import NotFound
@@ -51,12 +52,21 @@ async def reconcile_token(context: Context, name: str) -> float | None:
     return await _expire(context, ACCESS_TOKENS, token)
 
 
-async def _is_orphan(context: Context, token: AccessToken) -> bool:
+async def reconcile_ssh_key(context: Context, name: str) -> float | None:
+    """Delete the SSH key if its user is no more."""
+    key = context.cache.keys.get(name)
+    if key is not None and not key.metadata.terminating and await _is_orphan(context, key):
+        with suppress(NotFound):
+            await context.writer.delete(KEYS, key, checked=False)
+    return None
+
+
+async def _is_orphan(context: Context, item: AccessToken | Key) -> bool:
     """Say whether the user is gone; the API server is asked, as the cache may be behind."""
-    uid = token.spec.user_uid
+    uid = item.spec.user_uid
     if context.cache.users.names(UID, uid):
         return False
-    named = context.client.list_pages(USERS, field_selector=f"spec.name={token.spec.user}")
+    named = context.client.list_pages(USERS, field_selector=f"spec.name={item.spec.user}")
     return not any([user.metadata.uid == uid async for page in named for user in page.items])
 
 

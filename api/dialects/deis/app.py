@@ -1,6 +1,5 @@
 """The Deis dialect: the Controller's API, version 1.0, over the fleet's resources."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -54,21 +53,17 @@ def create_dialect(facade: Facade) -> ASGIApp:
     activity = Activity(facade.client)
     pods = Pods(facade)
     documents = Documents(facade.cache)
-    run_routes = runs.RunRoutes(facade, documents, pods, activity)
     table = [
         *_table(facade, documents, activity),
         *containers.routes(containers.ContainerRoutes(facade, pods)),
         *logs.routes(logs.LogRoutes(facade, documents, pods)),
-        *runs.routes(run_routes),
+        *runs.routes(runs.RunRoutes(facade, documents, pods, activity)),
     ]
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with activity, pods:
-            sweeper = asyncio.create_task(run_routes.sweep(), name="sweep of runs")
             yield
-            sweeper.cancel()
-            await asyncio.gather(sweeper, return_exceptions=True)
 
     # Scripts in browsers may call; they carry their token themselves, never a cookie.
     return CORSMiddleware(

@@ -11,13 +11,12 @@ from polyfleet.api.core.facade import Facade
 from polyfleet.fleet.objects.application import Application
 from polyfleet.fleet.objects.kinds import PODS
 from polyfleet.fleet.objects.workload import Pod
+from polyfleet.fleet.workloads.runs import is_run
 from polyfleet.kube.cache import Cache
 from polyfleet.kube.client import Client
 from polyfleet.kube.configuration import load_connection
 from polyfleet.kube.store import Store
 
-RUN = "run"
-"""The process type of one-off commands, which are not shown among the others."""
 _BY_APPLICATION = "deis: pods of an application"
 _SYNC_SECONDS = 10.0
 
@@ -77,5 +76,9 @@ class Pods:
 
     def of(self, application: Application) -> list[Pod]:
         """Return the application's Pods but for one-off commands, the oldest first."""
-        found = self.store.find(_BY_APPLICATION, application.metadata.uid)
-        return [pod for pod in found if pod.metadata.process_type not in ("", RUN)]
+        owned = self._client.namespace == self._facade.settings.namespace
+        return [
+            pod
+            for pod in self.store.find(_BY_APPLICATION, application.metadata.uid)
+            if pod.metadata.process_type and not is_run(pod, owned=owned)
+        ]

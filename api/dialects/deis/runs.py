@@ -1,14 +1,13 @@
 """One-off commands: a Pod of the current release, its exit code and what it printed.
 
 Whoever waits for it takes the Pod away, whatever happens. If the facade dies, the Pod ends by its
-own deadline, and the next facade that looks takes it away; it goes with its Application as well.
+own deadline, and the operator takes it away; it goes with its Application as well.
 """
 
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -22,9 +21,8 @@ from polyfleet.api.dialects.deis import bodies, clients, log_lines, schemas
 from polyfleet.api.dialects.deis.access import caller_of
 from polyfleet.api.dialects.deis.activity import Activity
 from polyfleet.api.dialects.deis.documents import Documents
-from polyfleet.api.dialects.deis.pods import RUN, Pods
+from polyfleet.api.dialects.deis.pods import Pods
 from polyfleet.api.dialects.deis.routes import BASE, Route
-from polyfleet.fleet.instants import parse
 from polyfleet.fleet.names import workload_name
 from polyfleet.fleet.objects.application import Application
 from polyfleet.fleet.objects.kinds import PODS
@@ -32,7 +30,7 @@ from polyfleet.fleet.objects.metadata import PROCESS_LABEL, RELEASE_LABEL
 from polyfleet.fleet.objects.workload import ContainerStatus, Pod
 from polyfleet.fleet.rights import Right
 from polyfleet.fleet.workloads.objects import Limits, Running, metadata, pod_spec
-from polyfleet.fleet.workloads.processes import release_values
+from polyfleet.fleet.workloads.processes import RUN, release_values
 from polyfleet.kube import errors
 from polyfleet.kube.changes import Change
 from polyfleet.kube.releases import read_values
@@ -55,8 +53,6 @@ _HOPELESS = frozenset(
         "RunContainerError",
     }
 )
-_SWEEP_SECONDS = 60.0
-_SWEEP_AFTER = timedelta(seconds=120)
 _DELETE_SECONDS = 10.0
 _LOG_SECONDS = 30.0
 
@@ -95,19 +91,6 @@ class RunRoutes:
             return Response(orjson.dumps([code, output]), media_type="text/plain")
         shown = {"rc": code, "output": output}
         return Response(orjson.dumps(shown), media_type="application/json")
-
-    async def sweep(self) -> None:
-        """Take away what other facades left behind when they died, until cancelled."""
-        while True:
-            await asyncio.sleep(_SWEEP_SECONDS)
-            limit = timedelta(seconds=self._facade.settings.deis.run_timeout) + _SWEEP_AFTER
-            now = self._facade.clock()
-            for pod in self._pods.store.values():
-                if pod.metadata.process_type != RUN or pod.metadata.terminating:
-                    continue
-                if now - parse(pod.metadata.creation_timestamp) > limit:
-                    with suppress(errors.ApiError):
-                        await self._delete(pod)
 
     async def _body(self, application: Application, command: str) -> dict[str, Any]:
         """Return the Pod that runs the command. Raises Invalid."""
