@@ -9,12 +9,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Collection, Iterable, Mapping
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Self, cast
+from typing import IO, cast
 
 from benchmarks.load import Outcome, Plan, write_requests
 from benchmarks.processes import Usage, Watched
@@ -23,6 +22,7 @@ from polyfleet.local import install
 from polyfleet.local.cluster import program_folder
 from polyfleet.local.control_plane import API_SERVER, ETCD, ControlPlane
 from polyfleet.local.errors import LocalError, last_lines
+from polyfleet.local.lifetime import Startable
 from polyfleet.local.ports import free_port
 from polyfleet.local.probe import answers_ok_plain
 from polyfleet.local.processes import ProcessRecord, is_running, spawn, stop, wait_until
@@ -49,7 +49,7 @@ class UnexpectedAnswersError(Exception):
     """What was measured is not what was meant to be measured."""
 
 
-class Stand(AbstractContextManager["Stand"]):
+class Stand(Startable):
     """Everything runs on this machine and ends with the block."""
 
     def __init__(self, directory: Path) -> None:
@@ -64,21 +64,26 @@ class Stand(AbstractContextManager["Stand"]):
         self._ports: dict[str, int] = {}
         self._stack = ExitStack()
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
         """Start the control plane, install definitions and rights, make an administrator."""
-        try:
-            self._start()
-        except BaseException:
-            self._stack.close()
-            raise
-        return self
+        with StepProgress("Control plane"):
+            plane = self._start_plane(self.cluster_directory)
+        self._stack.callback(self._stop_services)
+        self.administrator = plane.kubeconfig
+        self.api_server_url = plane.url
+        for name in (API_SERVER, ETCD):
+            self.watched.watch(name, plane.processes[name].pid)
+        with StepProgress("Definitions, rights and administrator"):
+            self._installed = install.install(
+                self.administrator,
+                namespace=NAMESPACE,
+                directory=self._directory,
+                token_lifetime=timedelta(days=1),
+            )
+            self.management_token = self._bootstrap()
+            self.api_token = _token(self._installed.facade_kubeconfig)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def stop(self) -> None:
         """Stop everything."""
         self._stack.close()
 
@@ -169,24 +174,6 @@ class Stand(AbstractContextManager["Stand"]):
             kubeconfig=str(self.administrator),
         )
         return self._load(title, plan, expect)
-
-    def _start(self) -> None:
-        with StepProgress("Control plane"):
-            plane = self._start_plane(self.cluster_directory)
-        self._stack.callback(self._stop_services)
-        self.administrator = plane.kubeconfig
-        self.api_server_url = plane.url
-        for name in (API_SERVER, ETCD):
-            self.watched.watch(name, plane.processes[name].pid)
-        with StepProgress("Definitions, rights and administrator"):
-            self._installed = install.install(
-                self.administrator,
-                namespace=NAMESPACE,
-                directory=self._directory,
-                token_lifetime=timedelta(days=1),
-            )
-            self.management_token = self._bootstrap()
-            self.api_token = _token(self._installed.facade_kubeconfig)
 
     def _start_plane(self, directory: Path) -> ControlPlane:
         plane = ControlPlane(directory, program_folder(os.environ), ends_with_parent=True)
