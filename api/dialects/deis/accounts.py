@@ -201,7 +201,7 @@ def routes(accounts: AccountRoutes) -> list[Route]:
             path=f"{BASE}/auth/passwd",
             endpoint=accounts.passwd,
             summary="Change a password",
-            statuses=(403, 404, 409),
+            statuses=(403, 404),
             body=schemas.NewPassword,
             reply=schemas.Status,
         ),

@@ -70,7 +70,9 @@ def register(application: FastAPI, route: Route) -> None:
 
 def _failures(route: Route) -> set[int]:
     """Return its own statuses, and those that come of what all such routes do first."""
-    found = {*route.statuses, 503}
+    found = set(route.statuses)
+    if route.security is not None:
+        found.add(503)
     if route.security == MANAGEMENT_TOKEN:
         found.add(429)  # passwords are taken, too
     if route.body is not None:
