@@ -4,7 +4,7 @@ import asyncio
 import json
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -310,6 +310,21 @@ def test_a_command_that_cannot_be_run_says_why(
     status, text = detail(run(command="true"))
     assert (status, text) == (503, "The container does not start: ErrImagePull not there")
     eventually(lambda: cluster.runs(app) == [])
+
+
+def test_a_container_that_the_cluster_does_not_take_is_a_conflict(
+    controller: Controller, deployed: str, shared_kubectl: Callable[..., str]
+) -> None:
+    # The tags' schema cannot know all that Kubernetes asks of a label's key.
+    tags = json.dumps({"spec": {"config": {"tags": {"a..b/c": "d"}}}})
+    shared_kubectl("patch", "application", deployed, "--type", "merge", "-p", tags)
+    cache = controller.server.facade.cache.applications
+    eventually(lambda: "a..b/c" in str(cache.get(deployed)))
+    controller.build(deployed)
+    reply = controller.owner.post(f"/v1/apps/{deployed}/run", json={"command": "true"})
+    status, text = detail(reply)
+    assert status == 409
+    assert text.startswith("The cluster does not take the container: ")
 
 
 def test_a_command_that_takes_too_long_is_given_up(

@@ -59,18 +59,21 @@ def test_bodies_of_the_builder_are_checked_too(anonymous: httpx.Client, path: st
     assert anonymous.post(target, content=b"{", headers=BUILDER).status_code == 400
 
 
-def test_a_push_is_noted(controller: Controller, app: str, anonymous: httpx.Client) -> None:
+@pytest.mark.parametrize("path", ["push", "pushes"])
+def test_a_push_is_noted(
+    controller: Controller, app: str, anonymous: httpx.Client, path: str
+) -> None:
     more = {"fingerprint": "aa:bb", "ssh_connection": "1 2 3 4", "ssh_original_command": "push"}
     given = body(controller, app, **more)
     del given["image"]
-    reply = anonymous.post("/v1/hooks/push", json=given, headers=BUILDER)
+    reply = anonymous.post(f"/v1/hooks/{path}", json=given, headers=BUILDER)
     assert reply.status_code == 201
     document = reply.json()
     assert {key: document[key] for key in given} == given
     assert (document["owner"], document["app"]) == (controller.owner.name, app)
     assert set(document) == {*given, "owner", "app", "uuid", "created", "updated"}
     del given["sha"]
-    reply = anonymous.post("/v1/hooks/push", json=given, headers=BUILDER)
+    reply = anonymous.post(f"/v1/hooks/{path}", json=given, headers=BUILDER)
     assert mistakes(reply) == {"sha": REQUIRED}
 
 

@@ -277,6 +277,9 @@ def test_a_payload_of_more_than_64_kib_is_too_large(
 ) -> None:
     assert error(send(registry, app, name, "x", content=b"x" * 65_537))[0] == 413
     assert send(registry, app, name, "x", content=b"x" * 65_536).status_code == 202
+    command = {"request": "any", "status": "200"}
+    reply = answer(registry.owner, app, name, params=command, content=b"x" * 65_537)
+    assert error(reply)[0] == 413
 
 
 @pytest.mark.parametrize(

@@ -184,6 +184,10 @@ def test_a_patch_changes_a_device(registry: Registry, app: str) -> None:
     assert registry.shown(devices(app, "d"))["spec"] == {"core": {"disabled": True}}
     rename = [{"op": "replace", "path": "/metadata/application", "value": "other"}]
     assert error(registry.owner.patch(devices(app, "d"), json=rename))[0] == 400
+    stale = [{"op": "test", "path": "/spec/core/disabled", "value": False}, *patch]
+    assert error(registry.owner.patch(devices(app, "d"), json=stale)) == CONFLICT
+    large = [{"op": "add", "path": "/spec", "value": {"a": "x" * 70_000}}]
+    assert error(registry.owner.patch(devices(app, "d"), json=large))[0] == 413
 
 
 @pytest.mark.parametrize("form", ["query", "body"])

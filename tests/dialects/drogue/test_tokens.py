@@ -5,7 +5,8 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from tests.dialects.drogue.registry import ADMIN, APPS, LOGIN_NEEDED, TOKENS, error
+from polyfleet.api.dialects.drogue import tokens
+from tests.dialects.drogue.registry import ADMIN, APPS, CONFLICT, LOGIN_NEEDED, TOKENS, error
 from tests.dialects.people import Person
 from tests.facade_fixtures import FacadeServer
 
@@ -58,6 +59,17 @@ def test_nobody_without_credentials_has_tokens(anonymous: httpx.Client, method: 
 def test_a_long_description_is_refused(stranger: Person) -> None:
     reply = stranger.post(TOKENS, params={"description": "x" * 1025})
     assert error(reply)[:2] == (400, "BadRequest")
+
+
+def test_a_user_has_so_many_tokens(
+    person: Callable[..., Person], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokens, "MAX_TOKENS", 2)  # one of them is what the person calls by
+    owner = person("many")
+    prefix = owner.post(TOKENS).json()["prefix"]
+    assert error(owner.post(TOKENS)) == CONFLICT
+    assert owner.delete(f"{TOKENS}/{prefix}").status_code == 204
+    assert owner.post(TOKENS).status_code == 200
 
 
 def test_a_narrow_token_makes_no_wider_one(

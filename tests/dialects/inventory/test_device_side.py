@@ -56,6 +56,18 @@ def test_telling_the_same_again_writes_nothing(fleet: Fleet) -> None:
     assert decode(fleet.cached(device).status.reported) == version
 
 
+@pytest.mark.parametrize("method", ["PATCH", "PUT"])
+def test_an_upload_is_json_of_some_length(fleet: Fleet, server: FacadeServer, method: str) -> None:
+    with server.client(fleet.token(fleet.device())) as device:
+        headers = {"Content-Type": "text/plain"}
+        reply = device.request(method, UPLOAD, content=b"[]", headers=headers)
+        assert reply.status_code == 415
+        error_text(reply)
+        reply = device.request(method, UPLOAD, json=["x" * 1024 * 1024])
+        assert reply.status_code == 413
+        error_text(reply)
+
+
 def test_a_device_that_tells_too_often_is_told_to_wait(fleet: Fleet) -> None:
     device = fleet.device()
     for number in range(3):

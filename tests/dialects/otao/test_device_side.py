@@ -278,11 +278,24 @@ def test_what_is_wrong_with_a_message_is_told(
     assert endpoint.version is None
 
 
-def test_a_message_that_is_too_large_is_refused(fleet: Fleet) -> None:
+@pytest.mark.parametrize("ending", ["", "/1"])
+@pytest.mark.parametrize(
+    ("method", "resource"),
+    [("POST", "config/json"), ("GET", "config/json"), ("POST", "applied/json")],
+)
+def test_a_message_that_is_none_is_refused_on_every_route(
+    fleet: Fleet, elsewhere: httpx.Client, method: str, resource: str, ending: str
+) -> None:
     endpoint = fleet.device()
-    for resource in ("config/json", "applied/json"):
-        reply = endpoint.send(resource, content=b" " * (16 * 1024 + 1))
-        assert (reply.status_code, reason(reply)) == (413, "the body is larger than 16384 bytes")
+    path = f"{endpoint.path}/{resource}{ending}"
+    reply = elsewhere.request(method, path, content=b" " * (16 * 1024 + 1))
+    assert (reply.status_code, reason(reply)) == (413, "the body is larger than 16384 bytes")
+    reply = elsewhere.request(method, path, content=b"{")
+    assert (reply.status_code, reason(reply)[:20]) == (400, "the body is not JSON")
+    reply = elsewhere.request(method, path.replace(fleet.name, "another"), content=b"{}")
+    assert (reply.status_code, reason(reply)[:19]) == (404, "the endpoint is not")
+    reply = elsewhere.request(method, path.replace(endpoint.token, generate()), content=b"{}")
+    assert (reply.status_code, reason(reply)) == (401, "the endpoint token does not hold")
 
 
 def post(client: httpx.Client, application: str, token: str) -> httpx.Response:

@@ -48,6 +48,15 @@ def test_kaa_clouds_base_path_answers_alike(fleet: Fleet) -> None:
     assert fleet.caller.get(path).json()[0]["rolloutStrategy"] == "suspended"
 
 
+def test_the_path_that_location_names_writes_too(fleet: Fleet) -> None:
+    path = f"{fleet.software}/versions/1.0.0"
+    made = fleet.caller.post(path, json=GENERAL)
+    assert (made.status_code, made.content) == (201, b"")
+    assert made.headers["location"] == f"{fleet.server.url}{path}"
+    assert fleet.caller.put(path, json={"rolloutStrategy": "suspended"}).status_code == 204
+    assert fleet.show("1.0.0")["rolloutStrategy"] == "suspended"
+
+
 def test_a_version_of_the_least_words(fleet: Fleet) -> None:
     fleet.make("1.0.0", rolloutStrategy="suspended")
     assert fleet.show("1.0.0") == {
@@ -283,23 +292,27 @@ def test_json_may_be_called_by_any_of_its_names(fleet: Fleet, given: str) -> Non
 
 
 @pytest.mark.parametrize("given", ["text/plain", "application/x-www-form-urlencoded", ""])
+@pytest.mark.parametrize("base", ["", "versions/"])
 @pytest.mark.parametrize("method", ["PUT", "POST"])
-def test_a_body_of_another_type_is_refused(fleet: Fleet, method: str, given: str) -> None:
+def test_a_body_of_another_type_is_refused(
+    fleet: Fleet, method: str, base: str, given: str
+) -> None:
     fleet.make("1.0.0")
     version = "1.0.0" if method == "PUT" else "2.0.0"
     headers = {"Content-Type": given}
     reply = fleet.caller.request(
-        method, f"{fleet.software}/{version}", json=GENERAL, headers=headers
+        method, f"{fleet.software}/{base}{version}", json=GENERAL, headers=headers
     )
     assert (reply.status_code, message(reply)) == (415, "the body must be application/json")
 
 
+@pytest.mark.parametrize("base", ["", "versions/"])
 @pytest.mark.parametrize("method", ["PUT", "POST"])
-def test_a_body_that_is_too_large_is_refused(fleet: Fleet, method: str) -> None:
+def test_a_body_that_is_too_large_is_refused(fleet: Fleet, method: str, base: str) -> None:
     fleet.make("1.0.0")
     version = "1.0.0" if method == "PUT" else "2.0.0"
     body = b"x" * (1024 * 1024 + 1)
-    reply = fleet.caller.request(method, f"{fleet.software}/{version}", content=body)
+    reply = fleet.caller.request(method, f"{fleet.software}/{base}{version}", content=body)
     assert (reply.status_code, message(reply)) == (413, "the body is larger than 1048576 bytes")
 
 

@@ -173,12 +173,13 @@ def test_a_body_that_is_no_object_is_refused(fleet: Fleet, body: bytes) -> None:
     error_text(reply)
 
 
-def test_a_body_of_another_type_is_refused(fleet: Fleet) -> None:
+def test_a_body_of_another_type_or_length_is_refused(fleet: Fleet) -> None:
     device, _ = fleet.device()
     headers = {"Authorization": f"Bearer token={device.token()}"}
     reply = device.client.post("/api/v1/update/check", data={"a": "b"}, headers=headers)
     assert reply.status_code == 415
     error_text(reply)
+    assert device.check(note="x" * 70_000).status_code == 413
 
 
 @pytest.mark.parametrize(
