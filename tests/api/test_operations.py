@@ -1,8 +1,9 @@
 """Probes and metrics of a running facade."""
 
+import json
 import secrets
 import time
-from typing import Any
+from collections.abc import Callable
 
 import httpx
 import pytest
@@ -40,29 +41,32 @@ def test_without_news_it_is_unready_and_makes_no_offers(start_facade: StartFacad
         assert client.get("/healthz").status_code == 200
 
 
-def test_news_make_it_ready_again(start_facade: StartFacade) -> None:
+def test_news_make_it_ready_again(start_facade: StartFacade, kubectl: Callable[..., str]) -> None:
+    news = (
+        (GROUPS, {"name": "g"}),
+        (PACKAGES, {"version": "v1"}),
+        (ROLLOUTS, {"package": "news", "targets": {"groups": ["news"]}}),
+    )
+
+    def tell_news(text: str) -> None:
+        items = [
+            {
+                "apiVersion": kind.api_version,
+                "kind": kind.name,
+                "metadata": {"name": "news", "labels": {"news": text}},
+                "spec": {"application": "default", **spec},
+            }
+            for kind, spec in news
+        ]
+        document = {"apiVersion": "v1", "kind": "List", "items": items}
+        kubectl("apply", "-f", "-", stdin=json.dumps(document))
+
     with start_facade(stale_after=1.0) as server, server.client() as client:
         wait_for(client, 503)
-        item: dict[str, Any] = {"application": "default"}
-        objects = (
-            (GROUPS, {**item, "name": "g"}),
-            (PACKAGES, {**item, "version": "v1"}),
-            (ROLLOUTS, {**item, "package": "news", "targets": {"groups": ["news"]}}),
-        )
-
-        async def tell_news(text: str) -> None:
-            """Write behind the cache's back, so that only its watches can tell it."""
-            for kind, spec in objects:
-                meta = {"name": "news", "labels": {"news": text}}
-                body = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": meta}
-                await server.facade.client.patch(
-                    kind, "news", {**body, "spec": spec}, content="apply"
-                )
-
         end = time.monotonic() + DEADLINE
         while client.get("/readyz").status_code != 200:
             assert time.monotonic() < end, "the facade does not become ready again"
-            server.call(tell_news(secrets.token_hex(4)))
+            tell_news(secrets.token_hex(4))
 
 
 def test_metrics_count_requests_and_name_no_device(

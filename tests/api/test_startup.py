@@ -5,13 +5,18 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
 
 from polyfleet.api.app import create_app
 from polyfleet.api.settings import Settings
 from polyfleet.api.startup import open_facade
+from polyfleet.fleet.objects.kinds import Kind
+from polyfleet.kube.client import Client
+from polyfleet.kube.errors import Invalid
 from tests.facade_fixtures import FacadeServer, StartFacade
 
 
@@ -21,6 +26,22 @@ def test_the_default_application_is_made(
     made = json.loads(kubectl("get", "applications", "default", "-o", "json"))
     assert made["spec"]["name"] == "default"
     assert made["spec"]["createdAt"].endswith("Z")
+
+
+def test_an_api_server_that_cannot_stream_lists_is_read_page_by_page(
+    start_facade: StartFacade, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = Client.watch
+
+    def of_old(self: Client, kind: Kind[Any], **options: Any) -> Any:
+        if options.get("initial_events"):
+            raise Invalid(422, "Invalid", "sendInitialEvents is forbidden")
+        return watch(self, kind, **options)
+
+    monkeypatch.setattr(Client, "watch", of_old)
+    with capture_logs() as lines, start_facade() as server, server.client() as caller:
+        assert caller.get("/readyz").status_code == 200
+    assert "pods cannot be read" not in [line["event"] for line in lines]
 
 
 def test_another_name_for_it_can_be_chosen(

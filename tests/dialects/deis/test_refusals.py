@@ -86,6 +86,17 @@ def test_a_change_that_others_overtake_each_time_is_refused_and_changes_nothing(
     assert seen() == before
 
 
+def test_a_build_that_this_replica_has_not_heard_of_is_read(
+    controller: Controller, app: str, server: FacadeServer
+) -> None:
+    controller.build(app)
+    builds = server.facade.cache.builds
+    [build] = [item for item in builds.values() if item.spec.application == app]
+    builds.remove(build, confirmed=False)
+    assert controller.configure(app, values={"A": "b"})["values"]["A"] == "b"
+    assert [item["version"] for item in controller.releases(app)] == [3, 2, 1]
+
+
 @pytest.mark.parametrize("path", ["build", "builds"])
 def test_a_build_that_others_overtake_each_time_is_refused_to_the_builder(
     controller: Controller, app: str, server: FacadeServer, anonymous: httpx.Client, path: str

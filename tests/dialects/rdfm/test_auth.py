@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from polyfleet.fleet.names import object_name
 from polyfleet.fleet.objects.kinds import DEVICES
+from tests.dialects.overtaking import overtaken
 from tests.dialects.rdfm.fleet import SIGNATURE, Fleet, SimulatedDevice, error_text, pem_of, rsa_key
 from tests.dialects.waiting import eventually
 
@@ -201,6 +202,19 @@ def test_a_body_of_another_type_is_refused(fleet: Fleet) -> None:
     reply = fleet.stranger().ask(**{"Content-Type": "text/plain"})
     assert reply.status_code == 415
     error_text(reply)
+
+
+def test_a_device_that_waits_and_is_changed_by_others_all_the_time_still_waits(
+    fleet: Fleet,
+) -> None:
+    device = fleet.stranger()
+    assert device.ask().status_code == 401
+    device.metadata["rdfm.software.version"] = "v9"
+    with overtaken(fleet.server):
+        assert device.ask().status_code == 401
+    assert device.ask().status_code == 401
+    [waiting] = pending(fleet.manager, device)
+    assert waiting["metadata"] == device.metadata
 
 
 def test_a_body_that_is_too_large_is_refused(fleet: Fleet) -> None:
