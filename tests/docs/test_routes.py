@@ -1,6 +1,5 @@
 """docs/routes.md is whole: every route that a dialect documents, with every documented answer."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,10 +10,6 @@ from tests.facade_fixtures import FacadeServer
 
 UNSEEN = {503, 507}
 """What every route may answer when the API server or the disk fails, and few tests make fail."""
-
-
-NOT_SEEN_YET = Path(__file__).with_name("not_seen_yet.txt")
-"""Documented answers that no test has got so far, in the words of `route_record.missing`."""
 
 
 def documented(dialect: str, document: dict[str, Any]) -> dict[route_record.Route, set[int]]:
@@ -32,8 +27,7 @@ def test_every_documented_answer_was_seen_over_http(
     with facade_server.client() as client:
         document = client.get(DOCUMENTS[dialect]).raise_for_status().json()
     page = route_record.promised(route_record.PAGE.read_text())
-    missing = route_record.missing(documented(dialect, document), page)
-    assert set(missing) <= set(NOT_SEEN_YET.read_text().splitlines())
+    assert route_record.missing(documented(dialect, document), page) == []
 
 
 def test_the_page_reads_back_as_it_was_written() -> None:
