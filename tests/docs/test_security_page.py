@@ -13,9 +13,7 @@ _DEFINED = re.compile(r"^\s*(?:async )?def (test_[a-z0-9_]+)", re.MULTILINE)
 
 def defined() -> set[str]:
     tests = Path(__file__).resolve().parents[1]
-    return {
-        name for file in tests.rglob("*.py") for name in _DEFINED.findall(file.read_text())
-    }
+    return {name for file in tests.rglob("*.py") for name in _DEFINED.findall(file.read_text())}
 
 
 def test_every_test_that_a_claim_names_is_there() -> None:
