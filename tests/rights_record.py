@@ -3,7 +3,9 @@
 Both processes run under the chart's own Roles in every test. With the option the API server
 writes down what their service accounts ask for; at the end the run fails for every right of
 charts/polyfleet/rbac that nobody used. What was forbidden is shown: some tests take rights away
-on purpose, so that is for a person to read. It says something about a run of the whole suite, or
+on purpose, so that is for a person to read. Who may watch or list all may read one, too, and who
+may watch may list: that takes nothing more, and is needed in rare cases alone, such as conflicts
+and API servers that cannot stream lists. It says something about a run of the whole suite, or
 of `make rights`, only: a right that the tests chosen do not need looks unused.
 """
 
@@ -112,6 +114,12 @@ def unused(seen: Iterable[Asked]) -> dict[str, list[Right]]:
     """Return what each component may do and was never seen to do."""
     asked = {(item.component, item.right) for item in seen if item.allowed}
     asked |= {(component, right._replace(name="")) for component, right in asked}
+    for verb, implied in (("watch", "list"), ("list", "get")):
+        asked |= {
+            (component, right._replace(verb=implied))
+            for component, right in asked
+            if right.verb == verb
+        }
     return {
         component: sorted(
             right for right in rights_of(component) if (component, right) not in asked

@@ -83,6 +83,14 @@ def test_a_right_to_one_object_is_not_used_by_asking_for_another() -> None:
     assert lease not in unused([Asked("operator", lease, allowed=True)])["operator"]
 
 
+def test_who_watches_all_may_read_one_but_not_the_other_way() -> None:
+    watch = Right("polyfleet.dev", "rollouts", "watch")
+    used = unused([Asked("operator", watch, allowed=True)])["operator"]
+    assert not {watch, watch._replace(verb="list"), watch._replace(verb="get")} & set(used)
+    used = unused([Asked("operator", watch._replace(verb="get"), allowed=True)])["operator"]
+    assert {watch, watch._replace(verb="list")} <= set(used)
+
+
 def test_other_people_are_not_counted() -> None:
     lines = [
         {"user": {"username": name}, "verb": "get", "objectRef": {"resource": "pods"}}

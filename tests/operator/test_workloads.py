@@ -54,6 +54,23 @@ def release(shop: Workload, number: int) -> dict[str, Any]:
     return shop.fleet.comes_to("Release", name, lambda item: bool(item["status"]["conditions"]))
 
 
+def test_a_release_made_by_hand_says_of_which_application_it_is(shop: Workload) -> None:
+    name, label = shop.application, "polyfleet.dev/application"
+    shop.build(f"{name}-1", "registry/shop:1", procfile={"web": "serve"})
+    first = release(shop, 1)
+    shop.build(f"{name}-2", "registry/shop:2", procfile={"web": "serve"})
+    release(shop, 2)
+    shop.fleet.delete("Release", f"{name}-v1")
+    shop.fleet.gone("Release", f"{name}-v1")
+    body = {key: first[key] for key in ("apiVersion", "kind", "spec")}
+    shop.kubectl(
+        "create", "-f", "-", stdin=json.dumps({**body, "metadata": {"name": f"{name}-v1"}})
+    )
+    shop.fleet.comes_to(
+        "Release", f"{name}-v1", lambda item: item["metadata"].get("labels", {}).get(label) == name
+    )
+
+
 def test_an_application_of_kubectl_runs(shop: Workload) -> None:
     name = shop.application
     give_config(shop, GREETING="hello", PORT="8080")
