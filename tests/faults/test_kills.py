@@ -13,16 +13,19 @@ from typing import Any
 import httpx
 import pytest
 
+from polyfleet.api.core.identity.endpoint_tokens import digest
 from polyfleet.local.control_plane import ControlPlane
+from polyfleet.simulator.dialects.otao import endpoint_token
 from polyfleet.simulator.faults import Fault
 from polyfleet.simulator.keys import KeyPool
-from polyfleet.simulator.simulation import Outcome, Plan, Simulation
+from polyfleet.simulator.simulation import Outcome, Plan, Simulation, machines_of
 from tests.faults.ledger import Ledger
 from tests.faults.people import People
 from tests.faults.service import LoopThread, balanced, beside
 from tests.faults.site import PATIENCE, Site, site_at, wait_for
 
 OLD, NEW = "v1.0.0", "v2.0.0"
+TYPE = "simulated"
 DEVICES = 120
 KILLS = 8
 FAULTS = {Fault.SLOW: 0.05, Fault.DYING: 0.1, Fault.FLAPPING: 0.1, Fault.REPEATING: 0.1}
@@ -40,9 +43,10 @@ def test_whatever_dies_what_was_acknowledged_is_there_and_devices_converge(
         beside() as thread,
     ):
         site.wait_ready()
-        group = release(url, site.token)
+        plan = plan_of(url, site.token, release(url, site.token), seed)
+        register_devices_of_kaa(site, plan)
         ledger = Ledger()
-        load = Load(thread, site, url, group, ledger, keys, seed)
+        load = Load(thread, plan, ledger, keys)
         kill_at_random(site, random.Random(seed), KILLS)  # noqa: S311 - chance that comes again
         site.wait_ready()
         outcome = load.end()
@@ -56,32 +60,9 @@ def test_whatever_dies_what_was_acknowledged_is_there_and_devices_converge(
 class Load:
     """The simulated devices and the people, beside the test."""
 
-    def __init__(  # noqa: PLR0917 - what is at work, on what
-        self,
-        thread: LoopThread,
-        site: Site,
-        url: str,
-        group: str,
-        ledger: Ledger,
-        keys: KeyPool,
-        seed: int,
-    ) -> None:
-        plan = Plan(
-            url=url,
-            token=site.token,
-            devices=DEVICES,
-            seed=seed,
-            dialects=("rdfm", "inventory"),
-            faults=FAULTS,
-            group=group,
-            version=OLD,
-            until_version=NEW,
-            duration=1000,
-            interval=2,
-            sockets=0.1,
-        )
+    def __init__(self, thread: LoopThread, plan: Plan, ledger: Ledger, keys: KeyPool) -> None:
         self._thread = thread
-        self._people = People(url, site.token, ledger, seed)
+        self._people = People(plan.url, plan.token or "", ledger, plan.seed)
         self._simulation = Simulation(plan, keys)
         self._writing = asyncio.run_coroutine_threadsafe(self._people.run(), thread.loop)
         self._living = asyncio.run_coroutine_threadsafe(self._simulation.run(), thread.loop)
@@ -94,6 +75,37 @@ class Load:
         behind = [(m.identifier, m.entered, m.version) for m in outcome.behind()]
         assert outcome.converged, behind
         return outcome
+
+
+def plan_of(url: str, token: str, group: str, seed: int) -> Plan:
+    """Return what the simulated devices are and what is to become of them."""
+    return Plan(
+        url=url,
+        token=token,
+        devices=DEVICES,
+        seed=seed,
+        dialects=("rdfm", "inventory", "otao"),
+        faults=FAULTS,
+        group=group,
+        device_type=TYPE,
+        version=OLD,
+        until_version=NEW,
+        duration=1000,
+        interval=2,
+        sockets=0.1,
+    )
+
+
+def register_devices_of_kaa(site: Site, plan: Plan) -> None:
+    """Make the devices that no API has a way to register, by kubectl's way."""
+    attributes = [{"name": "device_type", "value": {"string": TYPE}}]
+    for machine in machines_of(plan):
+        if machine.dialect == "otao":
+            name = machine.identifier
+            tokens = [digest(endpoint_token(name))]
+            site.fleet.create(
+                "Device", name, deviceId=name, attributes=attributes, endpointTokenHashes=tokens
+            )
 
 
 def release(url: str, token: str) -> str:
@@ -115,7 +127,7 @@ def release(url: str, token: str) -> str:
 
         package = post(
             "/api/v1/packages",
-            data={"rdfm.software.version": NEW, "rdfm.hardware.devtype": "simulated"},
+            data={"rdfm.software.version": NEW, "rdfm.hardware.devtype": TYPE},
             files={"file": ("image", f"{NEW}\n".encode() + secrets.token_bytes(100_000))},
         )
         made = post("/api/v2/groups", json={"metadata": {"rdfm.group.name": name}})
