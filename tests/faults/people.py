@@ -20,6 +20,8 @@ INVENTORY = "/api/management/v1/inventory"
 _PAUSE = 0.1
 _AGAIN = frozenset({429, 500, 502, 503, 504})
 MEMBERS = 10
+QUEUE = 30
+"""How many commands one device gets, as nobody fetches them: no more than 64 may wait."""
 
 
 class People:
@@ -134,15 +136,17 @@ class People:
             await asyncio.sleep(5 * _PAUSE)
 
     async def _send_commands(self, caller: "_Caller") -> None:
-        app, device = f"{self._name}-commands", f"{self._name}-commanded"
+        app = f"{self._name}-commands"
         await self._application(caller, app)
-        for _ in range(4):
-            await self._drogue_device(caller, app, device)
         number = 0
         while not self.over.is_set():
+            device = f"{self._name}-commanded-{number // QUEUE}"
+            if number % QUEUE == 0:
+                for _ in range(4):
+                    await self._drogue_device(caller, app, device)
             number += 1
             path = f"{COMMAND}/{app}/devices/{device}?command=n{number}"
-            reply = await caller.ask("POST", path, good={202}, again={404}, json={"n": number})
+            reply = await caller.ask("POST", path, good={202}, again={404, 406}, json={"n": number})
             self._ledger.commands.add(reply.headers["Request"])
             await asyncio.sleep(3 * _PAUSE)
 
