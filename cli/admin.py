@@ -17,6 +17,7 @@ from polyfleet.api.core.identity.accounts import (
 )
 from polyfleet.api.core.identity.signing_keys import SigningKeys
 from polyfleet.cli.cluster import Namespace, fail, open_client, run
+from polyfleet.fleet.claimants import holder
 from polyfleet.fleet.objects.kinds import ACCESS_TOKENS, USERS
 from polyfleet.fleet.objects.user import User
 from polyfleet.kube.client import Client
@@ -122,7 +123,7 @@ async def ensure_administrator(
     The answer holds a password only if it was drawn here. Raises Invalid and ApiError.
     """
     existing = [item async for page in client.list_pages(USERS) for item in page.items]
-    known = next((item for item in existing if item.spec.name == name), None)
+    known = holder(item for item in existing if item.spec.name == name)
     if not reset:
         active = [item for item in existing if item.spec.administrator and not item.spec.disabled]
         if active:

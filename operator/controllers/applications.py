@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 
+from polyfleet.fleet.claimants import holder
 from polyfleet.fleet.instants import timestamp
 from polyfleet.fleet.objects.application import KEEPS_DEVICES, Application
 from polyfleet.fleet.objects.kinds import APPLICATIONS
@@ -48,9 +49,8 @@ def _facts(context: Context, application: Application) -> ApplicationFacts:
     cache, name = context.cache, application.spec.name
 
     def user_uid(user_name: str) -> str | None:
-        users = cache.users.find(WIRE_NAME, user_name)
-        oldest = min(users, key=lambda user: user.metadata.creation_timestamp, default=None)
-        return None if oldest is None else oldest.metadata.uid
+        user = holder(cache.users.find(WIRE_NAME, user_name))
+        return None if user is None else user.metadata.uid
 
     return ApplicationFacts(
         application=application,

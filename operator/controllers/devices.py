@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from polyfleet.fleet import membership
+from polyfleet.fleet.claimants import older_claimant
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.group import DeviceGroup
 from polyfleet.fleet.objects.kinds import DEVICES, GROUPS
@@ -13,7 +14,7 @@ from polyfleet.kube.errors import NotFound
 from polyfleet.operator.context import Context
 from polyfleet.operator.controllers.serials import needed, new_serial
 from polyfleet.operator.indexes import SELECTS, label_groups
-from polyfleet.operator.reconcile.adoption import SerialNeed, metadata_patch, older_claimant
+from polyfleet.operator.reconcile.adoption import SerialNeed, metadata_patch
 from polyfleet.operator.reconcile.devices import (
     condition_patch,
     equal_groups,

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from polyfleet.fleet import membership
+from polyfleet.fleet.claimants import older_claimant
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.group import DeviceGroup
 from polyfleet.fleet.objects.kinds import DEVICES, GROUPS
@@ -22,7 +23,7 @@ from polyfleet.operator.indexes import (
     application_present,
     group_wire_name,
 )
-from polyfleet.operator.reconcile.adoption import metadata_patch, older_claimant, release_patch
+from polyfleet.operator.reconcile.adoption import metadata_patch, release_patch
 from polyfleet.operator.reconcile.groups import GroupFacts, judge
 from polyfleet.operator.reconcile.verdict import Notice
 

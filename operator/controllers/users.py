@@ -1,10 +1,11 @@
 """Gives users their serials, and says whose name is taken."""
 
+from polyfleet.fleet.claimants import older_claimant
 from polyfleet.fleet.objects.kinds import USERS
 from polyfleet.operator.context import Context
 from polyfleet.operator.controllers.serials import new_serial
 from polyfleet.operator.indexes import WIRE_NAME
-from polyfleet.operator.reconcile.adoption import metadata_patch, older_claimant
+from polyfleet.operator.reconcile.adoption import metadata_patch
 from polyfleet.operator.reconcile.users import judge
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any
 
 from polyfleet.fleet.names import application_label
 from polyfleet.fleet.objects.metadata import APPLICATION_LABEL, FINALIZER, SERIAL_LABEL, ObjectMeta
@@ -65,23 +65,3 @@ def release_patch(metadata: ObjectMeta) -> dict[str, Any] | None:
         return None
     others = [name for name in metadata.finalizers if name != FINALIZER]
     return {"metadata": {"finalizers": others or None}}
-
-
-class Named(NamedTuple):
-    """What tells the older of two objects: the server's time first, that nobody can set."""
-
-    creation_timestamp: str
-    created_at: str
-    name: str
-
-
-def older_claimant(item: Numbered, others: Iterable[Numbered]) -> str | None:
-    """Return the name of the oldest other object, if one is older; both claim one wire name."""
-    mine = _age(item)
-    older = [age for other in others if other is not item and (age := _age(other)) < mine]
-    return min(older).name if older else None
-
-
-def _age(item: Numbered) -> Named:
-    meta = item.metadata
-    return Named(meta.creation_timestamp, item.spec.created_at, meta.name)

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from polyfleet.fleet import membership
+from polyfleet.fleet.claimants import older_claimant
 from polyfleet.fleet.objects.application import UserReference
 from polyfleet.operator.reconcile import applications, devices, enrollments, groups, packages
 from polyfleet.operator.reconcile.adoption import (
     SerialNeed,
     metadata_patch,
-    older_claimant,
     release_patch,
     serial_need,
 )

@@ -1,11 +1,12 @@
 """Users and access tokens as the cache has them, and what their principals are."""
 
 import hmac
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Protocol
 
 from polyfleet.api.core.identity import access_tokens
 from polyfleet.api.core.identity.clock import Clock
+from polyfleet.fleet.claimants import holder
 from polyfleet.fleet.instants import parse
 from polyfleet.fleet.objects.user import AccessToken, User
 from polyfleet.fleet.rights import READ_ONLY_SCOPE, READ_WRITE_SCOPE, Principal
@@ -45,7 +46,11 @@ class Accounts(Protocol):
 
 
 class Directory:
-    """Finds who is meant. Users that are disabled or being deleted are never found."""
+    """Finds who is meant.
+
+    Never found are users that are disabled or being deleted, and those whose name an older user
+    has: the operator says so of them, too.
+    """
 
     def __init__(self, cache: Accounts, *, clock: Clock) -> None:
         """Look into the stores of `cache`."""
@@ -58,7 +63,8 @@ class Directory:
 
     def user(self, name: str) -> User | None:
         """Return the user of this name."""
-        return _only(self._users.find(_BY_NAME, name))
+        found = holder(self._users.find(_BY_NAME, name))
+        return found if found is not None and _usable(found) else None
 
     def is_taken(self, name: str) -> bool:
         """Return whether any user has this name, also one that cannot be found by it."""
@@ -67,11 +73,13 @@ class Directory:
     def user_by_uid(self, uid: str) -> User | None:
         """Return the user with this uid."""
         user = self._users.by_uid(uid)
-        return user if user is not None and _usable(user) else None
+        return user if user is not None and self._is_found(user) else None
 
     def user_by_subject(self, subject: str) -> User | None:
         """Return the one user that lists this `<issuer>#<subject>`; None if several do."""
-        return _only(self._users.find(_BY_SUBJECT, subject))
+        # Unlike a name, a subject may be added later: age does not tell whose it is.
+        found = [user for user in self._users.find(_BY_SUBJECT, subject) if self._is_found(user)]
+        return found[0] if len(found) == 1 else None
 
     def is_barred(self, name: str | None, subject: str) -> bool:
         """Return whether a name or a subject belongs to a user that may not be found."""
@@ -97,6 +105,10 @@ class Directory:
         """Return an access token that still holds."""
         token = self._tokens.by_uid(uid)
         return token if token is not None and self._bearer(token) is not None else None
+
+    def _is_found(self, user: User) -> bool:
+        found = self.user(user.spec.name)
+        return found is not None and found.metadata.uid == user.metadata.uid
 
     def _bearer(self, token: AccessToken) -> User | None:
         if token.metadata.terminating or self._expired(token.spec.expires_at):
@@ -161,9 +173,3 @@ def covered(scopes: Iterable[str]) -> frozenset[str]:
 
 def _usable(user: User) -> bool:
     return not user.spec.disabled and not user.metadata.terminating
-
-
-def _only(users: Sequence[User]) -> User | None:
-    """Return the only usable one. Of several nobody can say who is meant, so it is none."""
-    usable = [user for user in users if _usable(user)]
-    return usable[0] if len(usable) == 1 else None
