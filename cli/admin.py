@@ -17,6 +17,7 @@ from polyfleet.api.core.identity.accounts import (
 )
 from polyfleet.api.core.identity.signing_keys import SigningKeys
 from polyfleet.cli.cluster import Namespace, fail, open_client, run
+from polyfleet.cli.terminal import say
 from polyfleet.fleet.claimants import holder
 from polyfleet.fleet.objects.kinds import ACCESS_TOKENS, USERS
 from polyfleet.fleet.objects.user import User
@@ -173,10 +174,10 @@ def _print(done: Bootstrapped, output: Output) -> None:
         typer.echo(json.dumps(answer))
         return
     if not (done.created or done.password or done.token):
-        typer.echo(f"The administrator {done.user} exists; nothing was changed.")
+        say(f"The administrator {done.user} exists; nothing was changed.")
         typer.echo("Lost the password? --reset makes a new one, and a new token.")
         return
-    typer.echo(f"Administrator: {done.user}")
+    say(f"Administrator: {done.user}")
     if done.password is not None:
         typer.echo(f"Password:      {done.password}")
     if done.token is not None:

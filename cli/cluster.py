@@ -1,7 +1,6 @@
 """Commands that speak to the API server itself, with the caller's kubeconfig."""
 
 import os
-import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, NoReturn, TypeVar
@@ -10,6 +9,7 @@ import anyio
 import anyio.to_thread
 import typer
 
+from polyfleet.cli.terminal import complain
 from polyfleet.kube.client import Client
 from polyfleet.kube.configuration import ConfigurationError, load_connection
 from polyfleet.kube.errors import ApiError
@@ -48,5 +48,5 @@ def run(work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
 
 def fail(message: str) -> NoReturn:
     """Print the message and end the command with status 1."""
-    print(message, file=sys.stderr)  # noqa: T201 - a command line's own output
+    complain(message)
     raise typer.Exit(1)

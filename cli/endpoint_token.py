@@ -9,6 +9,7 @@ import typer
 from polyfleet.api.core.errors import Invalid
 from polyfleet.api.core.identity import endpoint_tokens
 from polyfleet.cli.cluster import Namespace, fail, open_client, run
+from polyfleet.cli.terminal import say
 from polyfleet.fleet.names import object_name
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.kinds import DEVICES
@@ -65,9 +66,9 @@ def endpoint_token(
 
     run(work)
     if token is None:
-        typer.echo(f"{device} has no endpoint token any more.")
+        say(f"{device} has no endpoint token any more.")
     elif token_stdin:
-        typer.echo(f"{device} may use that token.")
+        say(f"{device} may use that token.")
     else:
         typer.echo(token)
 

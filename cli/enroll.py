@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from polyfleet.cli.cluster import Namespace, fail, open_client, run
+from polyfleet.cli.terminal import cell, say
 from polyfleet.fleet.keys import fingerprint
 from polyfleet.fleet.names import object_name
 from polyfleet.fleet.objects.enrollment import Enrollment
@@ -44,9 +45,8 @@ def list_(namespace: Namespace = None) -> None:
         spec = item.spec
         asked = item.status.last_appeared or spec.created_at
         answer = spec.approval or "waits"
-        table.add_row(
-            spec.application, spec.device_id, _key(item)[:_SHOWN], answer, asked, _note(item)
-        )
+        key, note = _key(item)[:_SHOWN], _note(item)
+        table.add_row(*map(cell, (spec.application, spec.device_id, key, answer, asked, note)))
     Console(soft_wrap=True).print(table)
 
 
@@ -104,7 +104,7 @@ def _answer(  # noqa: PLR0917 - the two commands' own arguments
             return await Writer(client, None).patch(ENROLLMENTS, item, patch)
 
     item = run(work)
-    typer.echo(f"{answer}: {item.spec.device_id} with key {_key(item)[:_SHOWN]}")
+    say(f"{answer}: {item.spec.device_id} with key {_key(item)[:_SHOWN]}")
 
 
 async def _all(client: Client) -> list[Enrollment]:

@@ -11,6 +11,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from polyfleet.cli.facade import DEFAULT_URL, Url, get
+from polyfleet.cli.terminal import cell
 
 _UNLIMITED = 100_000
 
@@ -86,17 +87,19 @@ def explain(
 def tree(answer: dict[str, Any]) -> Tree:
     """Return an explanation as a tree: the device, the facts, each check, the answer."""
     device, facts = answer["device"], answer["facts"]
-    root = Tree(Text(f"{device['id']} of {device['application']}", style="bold"))
-    known = root.add("runs " + (facts["version"] or "an unknown version"))
-    known.add(f"type: {facts['deviceType'] or 'unknown'}")
-    known.add("groups: " + (", ".join(facts["groups"]) or "none"))
+    root = Tree(cell(f"{device['id']} of {device['application']}", "bold"))
+    known = root.add(cell("runs " + (facts["version"] or "an unknown version")))
+    known.add(cell(f"type: {facts['deviceType'] or 'unknown'}"))
+    known.add(cell("groups: " + (", ".join(facts["groups"]) or "none")))
     if answer["hypothetical"]:
         known.add("some of this was asked as “what if”")
     checks = root.add("checks")
     for step in answer["trace"]:
         mark, style = _MARKS[step["verdict"]]
         checks.add(
-            Text.assemble((f"{mark} ", style), (f"{step['check']}: ", "dim"), step["message"])
+            Text.assemble(
+                (f"{mark} ", style), cell(f"{step['check']}: ", "dim"), cell(step["message"])
+            )
         )
     root.add(_verdict(answer))
     return root
@@ -116,19 +119,19 @@ def _verdict(answer: dict[str, Any]) -> Text:
     if not answer["offersAllowed"]:
         return _stale(decision)
     if package is None:
-        return Text(f"gets nothing: {decision['reason']}", style="bold")
+        return cell(f"gets nothing: {decision['reason']}", "bold")
     text = f"gets {package['version']} ({package['name']}): {decision['reason']}"
     target = decision["targetVersion"]
     if target not in (None, package["version"]):
         text += f", on the way to {target}"
-    return Text(text, style="bold green")
+    return cell(text, "bold green")
 
 
 def _stale(decision: dict[str, Any]) -> Text:
     package = decision["package"]
     once = decision["reason"] + (f" {package['version']} ({package['name']})" if package else "")
-    return Text(
+    return cell(
         "gets nothing now: the facade has had no news of the cluster for too long and makes no "
         f"offers; as of what it knew last: {once}",
-        style="bold red",
+        "bold red",
     )

@@ -2,12 +2,13 @@
 
 import json
 import os
-import sys
 import urllib.error
 import urllib.request
 from typing import Annotated, Any, NoReturn
 
 import typer
+
+from polyfleet.cli.terminal import complain
 
 TIMEOUT = 30
 UNREACHABLE = 3
@@ -41,5 +42,5 @@ def _message(error: urllib.error.HTTPError) -> str:
 
 
 def _fail(message: str, status: int) -> NoReturn:
-    print(message, file=sys.stderr)  # noqa: T201 - a command line's own output
+    complain(message)
     raise typer.Exit(status)

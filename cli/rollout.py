@@ -13,6 +13,7 @@ from rich.table import Table
 from polyfleet.cli.cluster import Namespace, fail, open_client, run
 from polyfleet.cli.explain import Output
 from polyfleet.cli.facade import DEFAULT_URL, Url, get
+from polyfleet.cli.terminal import say
 from polyfleet.fleet.instants import timestamp
 from polyfleet.fleet.objects.kinds import ROLLOUTS
 from polyfleet.fleet.objects.rollout import Rollout
@@ -40,12 +41,12 @@ def plan(
         typer.echo(json.dumps(answer, indent=2))
         return
     counts = answer["counts"]
-    typer.echo(
+    say(
         f"{name} brings {answer['package']} ({answer['version']}) to {counts['total']} devices: "
         f"{counts['updated']} run it, {counts['failed']} failed"
     )
     waits = f"; {answer['waits']}" if answer["waits"] else ""
-    typer.echo(f"plan {answer['digest'][:8]}, {answer['state'].lower()}{waits}")
+    say(f"plan {answer['digest'][:8]}, {answer['state'].lower()}{waits}")
     table = Table("STEP", "OPEN", "POPULATION", "REACHES", "FRONTIER", box=None)
     for step in answer["steps"]:
         numbers = (str(step["population"]), str(step["reaches"]), f"{step['frontier']:.4f}")
@@ -53,9 +54,9 @@ def plan(
     Console(soft_wrap=True).print(table)
     if answer["nextCount"]:
         devices = "1 device" if answer["nextCount"] == 1 else f"{answer['nextCount']} devices"
-        typer.echo(f"the next step adds {devices}, first of all:")
+        say(f"the next step adds {devices}, first of all:")
         for device in answer["nextDevices"]:
-            typer.echo(f"  {device['id']} at {device['position']:.4f}")
+            say(f"  {device['id']} at {device['position']:.4f}")
 
 
 @commands.command()
@@ -68,15 +69,15 @@ def status(name: Name, namespace: Namespace = None) -> None:
 
     found = run(work).status
     counts = found.counts
-    typer.echo(
+    say(
         f"step {found.step or '0/0'}: {counts.total} devices, {counts.reached} reached, "
         f"{counts.offered} offered, {counts.updated} updated, {counts.failed} failed"
     )
     for condition in found.conditions:
         about = f": {condition.message}" if condition.message else ""
-        typer.echo(f"{condition.type} {condition.status} {condition.reason}{about}")
+        say(f"{condition.type} {condition.status} {condition.reason}{about}")
     for failure in found.failures:
-        typer.echo(f"failed: {failure.device} at {failure.at}: {failure.message}")
+        say(f"failed: {failure.device} at {failure.at}: {failure.message}")
 
 
 @commands.command()
@@ -128,4 +129,4 @@ def _change(
             await Writer(client, None).patch(ROLLOUTS, rollout, {"spec": change(rollout)})
 
     run(work)
-    typer.echo(f"{word}: {name}")
+    say(f"{word}: {name}")

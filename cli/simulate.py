@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from polyfleet.cli.cluster import Namespace, fail, run
 from polyfleet.cli.endpoints import register_endpoints
+from polyfleet.cli.terminal import printable
 from polyfleet.simulator.faults import parse_rates
 from polyfleet.simulator.keys import kept_pool, primes_for
 from polyfleet.simulator.people import Refused
@@ -121,7 +122,7 @@ def command(
     if as_json:
         typer.echo(json.dumps(document(outcome), indent=1))
     else:
-        Console(soft_wrap=True).print(tables(outcome), markup=False)
+        Console(soft_wrap=True).print(tables(outcome, printable), markup=False)
     if outcome.converged is False:
         raise typer.Exit(NOT_CONVERGED)
 

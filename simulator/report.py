@@ -1,6 +1,7 @@
 """What came of a simulation, as tables for people and as JSON for programs."""
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from rich.console import Group
@@ -41,12 +42,12 @@ def document(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def tables(outcome: Outcome) -> Group:
-    """Return the outcome for people."""
+def tables(outcome: Outcome, printable: Callable[[str], str] = str) -> Group:
+    """Return the outcome for people; `printable` is what a server's texts are shown as."""
     told = document(outcome)
     versions = Table("VERSION", "DEVICES", box=None)
     for version, count in sorted(told["versions"].items()):
-        versions.add_row(version, f"{count:,}")
+        versions.add_row(printable(version), f"{count:,}")
     counts = Table("UPDATES", "", "FAULT", "DEVICES", box=None)
     updates, faults = list(told["updates"].items()), list(told["faults"].items())
     for index in range(max(len(updates), len(faults))):
