@@ -139,6 +139,8 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("Command", {"expiresAt": "soon"}, "spec.expiresAt"),
     ("Command", {"expiresAt": "2030-02-30T00:00:00Z"}, "spec.expiresAt"),
     ("Command", {"payload": {"base64": "~"}}, "spec.payload.base64"),
+    ("Command", {"payload": {"base64": "-_8="}}, "spec.payload.base64"),
+    ("Command", {"payload": {"base64": "AAA"}}, "spec.payload.base64"),
     ("Command", {"payload": {"base64": "A" * 87_388}}, "Too long"),
     ("User", {"name": ""}, "at least 1 chars long"),
     ("User", {"scopes": ["a", "a"]}, "Duplicate value"),

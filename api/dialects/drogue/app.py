@@ -48,6 +48,7 @@ def create_dialect(facade: Facade) -> ASGIApp:
     order = Order(facade.cache.applications, facade.cache.devices)
     inboxes = Inboxes(
         facade.cache.commands,
+        facade.cache.devices,
         facade.writer,
         clock=facade.clock,
         most_waiting=facade.settings.drogue.waiting_devices,

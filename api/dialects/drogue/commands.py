@@ -85,10 +85,16 @@ class CommandRoutes:
         """Give a device its next command; wait for one as long as it asks."""
         device = await self._device(request)
         seconds = _seconds(_one(request, "timeout", 16))
+
+        async def still_allowed() -> bool:
+            found = await self._device(request)
+            return found.metadata.uid == device.metadata.uid
+
         command = await self._inboxes.take(
             address_of(device),
             seconds=min(seconds, self._facade.settings.drogue.longest_wait),
             gone=_gone(request, self._facade.stopping),
+            still_allowed=still_allowed,
         )
         if command is None:
             raise errors.NotFound("there is no command")

@@ -9,10 +9,12 @@ import socket
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from operator import attrgetter
 from typing import Any
+
+import structlog
 
 from polyfleet.api.core.errors import Unavailable
 from polyfleet.api.dialects.drogue.errors import QueueFull
@@ -20,7 +22,7 @@ from polyfleet.fleet.instants import parse, timestamp
 from polyfleet.fleet.objects.command import Command
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.kinds import COMMANDS
-from polyfleet.kube.errors import Conflict, NotFound
+from polyfleet.kube.errors import Conflict, Invalid, NotFound
 from polyfleet.kube.store import Change, Store
 from polyfleet.kube.writer import Writer
 
@@ -32,6 +34,8 @@ _DELIVERED = "drogue: delivered commands"
 Address = tuple[str, str]
 """The object name of an application, and a device's own name."""
 
+log = structlog.get_logger("polyfleet.drogue")
+
 
 class Inboxes:
     """The inboxes of all devices, as this replica sees them."""
@@ -39,6 +43,7 @@ class Inboxes:
     def __init__(
         self,
         store: Store[Command],
+        devices: Store[Device],
         writer: Writer,
         *,
         clock: Callable[[], datetime],
@@ -54,11 +59,12 @@ class Inboxes:
         self._making: Counter[Address] = Counter()
         store.add_index(_OPEN, _open_key, order=attrgetter("spec.created_at"))
         store.add_index(_DELIVERED, _delivered_key, order=attrgetter("spec.created_at"))
-        self._leave = store.subscribe(self._changed)
+        self._leave = store.subscribe(self._changed), devices.subscribe(self._device_changed)
 
     def stop(self) -> None:
-        """Follow the commands no longer."""
-        self._leave()
+        """Follow commands and devices no longer."""
+        for leave in self._leave:
+            leave()
 
     def open(self, address: Address) -> list[Command]:
         """Return the commands that wait for a device, the oldest first."""
@@ -85,12 +91,19 @@ class Inboxes:
         return name
 
     async def take(
-        self, address: Address, *, seconds: float, gone: Awaitable[object]
+        self,
+        address: Address,
+        *,
+        seconds: float,
+        gone: Awaitable[object],
+        still_allowed: Callable[[], Awaitable[bool]],
     ) -> Command | None:
         """Return the device's next command, once it is written down as delivered.
 
         Waits so many seconds for one; None if there is none by then, or `gone` ended before.
-        Raises Unavailable if too many wait already.
+        Whoever has waited is asked for again by `still_allowed` before anything is handed out, and
+        when the device changes: it raises, or returns False for None. Raises Unavailable if too
+        many wait already.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
@@ -105,6 +118,8 @@ class Inboxes:
                     remaining = deadline - loop.time()
                     if remaining <= 0 or not await _first(event, left, remaining):
                         return None
+                    if not await still_allowed():
+                        return None
         finally:
             left.cancel()
             await asyncio.gather(left, return_exceptions=True)
@@ -112,9 +127,14 @@ class Inboxes:
 
     async def _claim_next(self, address: Address) -> Command | None:
         for command in self.open(address):
-            with suppress(NotFound, Conflict):
+            try:
                 if await self._claim(command):
                     return command
+            except (NotFound, Conflict):
+                pass  # it is another request's, or nobody's any more
+            except Invalid as error:
+                # One that cannot be written down as delivered keeps those behind it from nobody.
+                log.warning("command passed over", command=command.metadata.name, reason=str(error))
         return None
 
     async def _claim(self, command: Command) -> bool:
@@ -136,6 +156,14 @@ class Inboxes:
         new = change.new
         if new is not None and new.status.delivered is None:
             for event in self._waiting.get((new.spec.application, new.spec.device), ()):
+                event.set()
+
+    def _device_changed(self, change: Change[Device]) -> None:
+        old, new = change.old, change.new
+        if old is None or (events := self._waiting.get(address_of(old))) is None:
+            return
+        if new is None or new.metadata.terminating or new.spec != old.spec:
+            for event in events:
                 event.set()
 
     @contextmanager

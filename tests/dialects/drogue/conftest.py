@@ -2,9 +2,12 @@
 
 import secrets
 from collections.abc import Iterator
+from urllib.parse import quote
 
+import httpx
 import pytest
 
+from tests.dialects.drogue.inbox import PASSWORD, secured
 from tests.dialects.drogue.registry import Registry
 from tests.dialects.people import MakePerson, Person, makes_people
 from tests.dialects.people import ada as ada  # noqa: PLC0414 - a fixture
@@ -43,3 +46,16 @@ def registry(server: FacadeServer, ada: Person) -> Registry:
 def app(registry: Registry) -> str:
     """Provide a new application of Ada."""
     return registry.app()
+
+
+@pytest.fixture
+def name(registry: Registry, app: str) -> str:
+    """A device whose password is known."""
+    return registry.device(app, "dev/ü 1", spec=secured(PASSWORD))
+
+
+@pytest.fixture
+def itself(server: FacadeServer, app: str, name: str) -> Iterator[httpx.Client]:
+    """The device, as it calls."""
+    with server.client(auth=(f"{quote(name, safe='')}@{app}", PASSWORD)) as caller:
+        yield caller

@@ -4,7 +4,6 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -12,8 +11,8 @@ import pytest
 
 from polyfleet.fleet.instants import timestamp
 from polyfleet.fleet.objects.kinds import COMMANDS
+from tests.dialects.drogue.inbox import PASSWORD, answer, at, fetch, send
 from tests.dialects.drogue.registry import (
-    COMMAND,
     NOT_FOUND,
     Registry,
     apps,
@@ -24,43 +23,6 @@ from tests.dialects.drogue.registry import (
 from tests.dialects.people import Person
 from tests.dialects.waiting import eventually
 from tests.facade_fixtures import FacadeServer, running_facade
-
-PASSWORD = "correct horse"
-
-
-def at(app: str, name: str, box: str = "") -> str:
-    return f"{COMMAND}/{box}apps/{app}/devices/{quote(name, safe='')}"
-
-
-def send(registry: Registry, app: str, name: str, command: str, **options: Any) -> httpx.Response:
-    reply: httpx.Response = registry.owner.post(
-        at(app, name), params={"command": command}, **options
-    )
-    return reply
-
-
-def fetch(caller: Any, app: str, name: str, **query: Any) -> httpx.Response:
-    reply: httpx.Response = caller.get(at(app, name, "inbox/"), params=query)
-    return reply
-
-
-def answer(caller: Any, app: str, name: str, **options: Any) -> httpx.Response:
-    reply: httpx.Response = caller.post(at(app, name, "outbox/"), **options)
-    return reply
-
-
-@pytest.fixture
-def name(registry: Registry, app: str) -> str:
-    """A device whose password is known."""
-    spec = {"authentication": {"credentials": [{"pass": PASSWORD}]}}
-    return registry.device(app, "dev/ü 1", spec=spec)
-
-
-@pytest.fixture
-def itself(server: FacadeServer, app: str, name: str) -> Iterator[httpx.Client]:
-    """The device, as it calls."""
-    with server.client(auth=(f"{quote(name, safe='')}@{app}", PASSWORD)) as caller:
-        yield caller
 
 
 @pytest.fixture(scope="module")
