@@ -60,7 +60,9 @@ class Client:
             connections=connections,
         )
         # Strict: a field that the schema does not know is an error, not silently dropped.
-        self._write_query = urlencode({"fieldManager": field_manager, "fieldValidation": "Strict"})
+        self._write_query = _write_query(field_manager)
+        # Who writes labels is dated by the API server: other changes must not renew that date.
+        self._content_query = _write_query(f"{field_manager}-content")
 
     async def __aenter__(self) -> Self:
         return self
@@ -289,12 +291,13 @@ class Client:
         if content == "apply" and isinstance(patch, Mapping):
             patch = {"apiVersion": kind.api_version, "kind": kind.name, **patch}
         forced = "&force=true" if force and content == "apply" else ""
+        labelled = content == "apply" or _touches_labels(patch)
         return await self._send(
             "PATCH",
             kind,
             name,
             subresource=subresource,
-            query=self._write_query + forced,
+            query=(self._write_query if labelled else self._content_query) + forced,
             body=patch,
             content_type=_CONTENT_TYPES[content],
         )
@@ -389,3 +392,13 @@ def _is_status(answer: bytes) -> bool:
 
 def _query(**parameters: str | None) -> str:
     return urlencode({key: value for key, value in parameters.items() if value})
+
+
+def _write_query(field_manager: str) -> str:
+    return urlencode({"fieldManager": field_manager, "fieldValidation": "Strict"})
+
+
+def _touches_labels(patch: Patch) -> bool:
+    if isinstance(patch, Mapping):
+        return "labels" in (patch.get("metadata") or {})
+    return any(str(step.get("path", "")).startswith("/metadata/labels") for step in patch)

@@ -15,6 +15,9 @@ from polyfleet.fleet.objects.metadata import (
     JOINED_LABEL_PREFIX,
     SERIAL_LABEL,
     ManagedFields,
+    Owned,
+    OwnedFields,
+    OwnedMetadata,
     last_change,
 )
 
@@ -42,15 +45,35 @@ _texts: dict[str, str] = {}
 _raws: dict[bytes, msgspec.Raw] = {}
 
 
-def _last_change(entries: tuple[ManagedFields, ...]) -> tuple[ManagedFields, ...]:
-    """Keep of all writers only who wrote last: nothing else of them is read."""
+_LABELS: Final = OwnedFields(metadata=OwnedMetadata(labels=Owned()))
+_OTHERS: Final = OwnedFields()
+
+
+def _last_changes(entries: tuple[ManagedFields, ...]) -> tuple[ManagedFields, ...]:
+    """Keep of all writers who wrote last, and who of those with labels did: no more is read."""
     last = last_change(entries)
     if last is None:
         return ()
-    return entries if len(entries) == 1 else (last,)
+    kept = [last]
+    if not last.labels:
+        of_labels = max((entry for entry in entries if entry.labels), key=_time, default=None)
+        if of_labels is not None:
+            kept.append(of_labels)
+    return tuple([_small(entry) for entry in kept])
 
 
-_SPECIAL: Final[dict[str, _Shrink]] = {"managed_fields": _last_change}
+def _time(entry: ManagedFields) -> str:
+    return entry.time
+
+
+def _small(entry: ManagedFields) -> ManagedFields:
+    if entry.fields_v1 is None:
+        return entry
+    fields = _LABELS if entry.labels else _OTHERS
+    return msgspec.structs.replace(entry, fields_v1=fields)
+
+
+_SPECIAL: Final[dict[str, _Shrink]] = {"managed_fields": _last_changes}
 
 
 def compact(view: Object) -> Object:

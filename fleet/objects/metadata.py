@@ -35,11 +35,38 @@ class Annotations(View, frozen=True, kw_only=True):
     deleting: str | None = msgspec.field(default=None, name=DELETING_ANNOTATION)
 
 
+class Owned(View, frozen=True):
+    """Fields that somebody has written; which ones nobody reads."""
+
+
+class OwnedMetadata(View, frozen=True, kw_only=True):
+    """What somebody has written of an object's metadata."""
+
+    labels: Owned | None = msgspec.field(default=None, name="f:labels")
+
+
+class OwnedFields(View, frozen=True, kw_only=True):
+    """What somebody has written of an object."""
+
+    metadata: OwnedMetadata | None = msgspec.field(default=None, name="f:metadata")
+
+
 class ManagedFields(View, frozen=True, kw_only=True):
-    """When somebody last wrote fields of an object, and of which part of it."""
+    """When somebody last wrote fields of an object, and which."""
 
     time: str = ""
     subresource: str = ""
+    fields_v1: OwnedFields | None = None
+
+    @property
+    def labels(self) -> bool:
+        """Whether labels are among them, or may be: what does not say counts as any."""
+        if self.subresource == "status":
+            return False
+        fields = self.fields_v1
+        return fields is None or (
+            fields.metadata is not None and fields.metadata.labels is not None
+        )
 
 
 class ObjectMeta(View, frozen=True, kw_only=True):
@@ -61,6 +88,11 @@ class ObjectMeta(View, frozen=True, kw_only=True):
         """When something other than the status was last written; empty if nobody knows."""
         entry = last_change(self.managed_fields)
         return entry.time if entry is not None else ""
+
+    @property
+    def labelled_at(self) -> str:
+        """When who has set labels last wrote anything: no label was set or changed later."""
+        return max((entry.time for entry in self.managed_fields if entry.labels), default="")
 
     @property
     def terminating(self) -> bool:

@@ -31,6 +31,7 @@ from polyfleet.fleet.rollout.reach import (
     reached,
     selecting,
     targets,
+    was_offered,
 )
 
 GENERAL = "general"
@@ -238,9 +239,11 @@ def standing(
         return "Waiting"
     groups = [group.metadata.name for group in facts.groups]
     place = position(rollout.seed, facts.application, facts.device_id)
-    if reached(rollout, suited.steps, place, facts.object_meta, groups) is None:
+    package = suited.candidate.node.name
+    offered = was_offered(rollout, package, facts.update)
+    if reached(rollout, suited.steps, place, facts.object_meta, groups, offered=offered) is None:
         return "Waiting"
-    failed = has_failed(rollout, suited.candidate.node.name, facts.update)
+    failed = has_failed(rollout, package, facts.update)
     return "Failed" if failed else "Open"
 
 

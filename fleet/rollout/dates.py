@@ -36,7 +36,7 @@ def datable(selector: LabelSelector | None) -> bool:
 
 def labels_since(device: ObjectMeta) -> int | None:
     """Return since when, in microseconds since 1970, the labels are what they are."""
-    return _microseconds(device.changed_at or device.creation_timestamp)
+    return _microseconds(device.labelled_at or device.creation_timestamp)
 
 
 def matching_since(device: ObjectMeta, selector: LabelSelector | None) -> int | None:
@@ -64,7 +64,7 @@ def member_since(device: ObjectMeta, group: DeviceGroup) -> int | None:
     selector = group.spec.selector
     if selector is not None and datable(selector) and selectors.matches(selector, device.labels):
         # The selector itself may have been another one before.
-        of_group = labels_since(group.metadata)
+        of_group = _microseconds(group.metadata.changed_at or group.metadata.creation_timestamp)
         known.append(None if changed is None or of_group is None else max(changed, of_group))
     return min((since for since in known if since is not None), default=None)
 

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 from polyfleet.fleet import instants
 from polyfleet.fleet.objects.rollout import Rollout
 from polyfleet.fleet.rollout.plan import is_promoted
-from polyfleet.fleet.rollout.steps import steps_of
+from polyfleet.fleet.rollout.steps import quota, steps_of
 
 Until = Literal["Promotion", "Time", "Devices"]
 
@@ -35,7 +35,8 @@ def next_wait(rollout: Rollout) -> Wait | None:
     pause = steps[len(opened) - 1].pause
     if pause is None:
         # A step for nobody shows nothing: that no device of it fails is no reason to go on.
-        return Wait(number, "Devices" if opened[-1].population else "Promotion")
+        reaches = quota(steps[len(opened) - 1], opened[-1].population)
+        return Wait(number, "Devices" if reaches else "Promotion")
     if pause.duration_seconds is None:
         return Wait(number, "Promotion")
     try:
@@ -49,7 +50,7 @@ def is_over(wait: Wait, rollout: Rollout, digest: str, now: datetime, *, settled
     """Say whether the step may open.
 
     A person's promotion ends every wait. `settled` says that all devices that are reached run the
-    package.
+    package, and that there are any.
     """
     if is_promoted(rollout.spec.promoted, digest, wait.number - 1):
         return True

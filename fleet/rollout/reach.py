@@ -125,11 +125,16 @@ def reached(
     position: float,
     device: ObjectMeta,
     groups: Collection[str],
+    *,
+    offered: bool = False,
 ) -> OpenStep | None:
-    """Return the first of the steps, which select the device, that has come to its position."""
+    """Return the first of the steps, which select the device, that has come to its position.
+
+    Who was `offered` the package by the rollout was a target then, whatever dates tell since.
+    """
     for step in steps:
-        if position <= step.frontier and is_counted(
-            rollout, step.selector, step.until, device, groups
+        if position <= step.frontier and (
+            offered or is_counted(rollout, step.selector, step.until, device, groups)
         ):
             return step
     return None
@@ -154,6 +159,11 @@ def is_counted(
         for name in groups
         if name in rollout.groups
     )
+
+
+def was_offered(rollout: LiveRollout, package: str, update: Update | None) -> bool:
+    """Say whether the rollout has offered the device the package."""
+    return update is not None and update.package == package and update.rollout == rollout.name
 
 
 def has_failed(rollout: LiveRollout, package: str, update: Update | None) -> bool:

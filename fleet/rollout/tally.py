@@ -9,7 +9,14 @@ from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.package import Package
 from polyfleet.fleet.objects.rollout import RolloutCounts, RolloutFailure, RolloutStep
 from polyfleet.fleet.rollout.plan import position
-from polyfleet.fleet.rollout.reach import LiveRollout, has_failed, is_counted, reached, selecting
+from polyfleet.fleet.rollout.reach import (
+    LiveRollout,
+    has_failed,
+    is_counted,
+    reached,
+    selecting,
+    was_offered,
+)
 
 MOST_FAILURES = 20
 
@@ -57,6 +64,11 @@ class Tally:
         )
 
     @property
+    def settled(self) -> bool:
+        """Whether all who are reached run the package. Nobody at all shows nothing."""
+        return self.reached > 0 and self.unsettled == 0
+
+    @property
     def failures(self) -> tuple[RolloutFailure, ...]:
         """The first twenty devices that failed, by name."""
         names = sorted(self._failures)[:MOST_FAILURES]
@@ -96,13 +108,11 @@ def standing_of(
         and versions.is_later(running, version)
         and versions.precedence(version) is not None
     )
-    steps = selecting(rollout, meta.labels)
-    place = position(rollout.seed, device.spec.application, device.spec.device_id)
     failure = None
     if not updated and update is not None and has_failed(rollout, package.metadata.name, update):
         failure = RolloutFailure(device=meta.name, message=update.message, at=update.at)
     return Standing(
-        reached=reached(rollout, steps, place, meta, groups) is not None,
+        reached=_is_reached(rollout, package, device, groups),
         offered=update is not None and update.package == package.metadata.name,
         updated=updated,
         failure=failure,
@@ -120,7 +130,8 @@ def places(
 ) -> Iterator[float]:
     """Yield the positions of a step's population: the targets that it selects and that count.
 
-    `until` (microseconds since 1970) is by when they must have been targets, None for ever.
+    `until` (microseconds since 1970) is by when they must have been targets, None for ever. Whom
+    the open steps reach already stands before all others (at 0), so that it counts in the limit.
     """
     for device in devices:
         groups = _target_groups(rollout, device)
@@ -129,8 +140,21 @@ def places(
         meta = device.metadata
         if step.selector is not None and not selectors.matches(step.selector, meta.labels):
             continue
-        if is_counted(rollout, step.selector, until, meta, groups):
+        if _is_reached(rollout, package, device, groups):
+            yield 0.0
+        elif is_counted(rollout, step.selector, until, meta, groups):
             yield position(rollout.seed, device.spec.application, device.spec.device_id)
+
+
+def _is_reached(
+    rollout: LiveRollout, package: Package, device: Device, groups: tuple[str, ...]
+) -> bool:
+    if not rollout.open:
+        return False
+    offered = was_offered(rollout, package.metadata.name, device.status.update)
+    steps = selecting(rollout, device.metadata.labels)
+    place = position(rollout.seed, device.spec.application, device.spec.device_id)
+    return reached(rollout, steps, place, device.metadata, groups, offered=offered) is not None
 
 
 def _target_groups(rollout: LiveRollout, device: Device) -> tuple[str, ...] | None:

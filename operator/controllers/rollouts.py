@@ -80,7 +80,7 @@ class Look:
         self.tally = await context.counts.tally(self.live, package)
         while self.live.state == "Open":
             wait = next_wait(self.live.rollout)
-            settled = self.tally.unsettled == 0
+            settled = self.tally.settled
             if wait is None or not is_over(
                 wait, self.live.rollout, self.live.digest, now, settled=settled
             ):

@@ -5,7 +5,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -100,6 +100,25 @@ async def test_a_merge_patch_changes_only_what_it_names(client: Client) -> None:
 
     assert changed.spec.hold
     assert changed.spec.device_id == "d1"
+
+
+async def test_a_change_of_other_than_labels_leaves_the_labels_their_date(client: Client) -> None:
+    created = await client.create(DEVICES, _body(labels={"ring": "a"}))
+    patches: list[tuple[Any, Literal["merge", "json"]]] = [
+        ({"spec": {"pin": "p1"}}, "merge"),
+        ([{"op": "replace", "path": "/spec/pin", "value": "p2"}], "json"),
+    ]
+    for patch, content in patches:
+        await client.patch(DEVICES, "d1", patch, content=content)
+    await client.patch(DEVICES, "d1", {"metadata": {"labels": {"ring": "b"}}})
+
+    entries = (await client.get_document(DEVICES, "d1"))["metadata"]["managedFields"]
+
+    of_labels = [entry["manager"] for entry in entries if "f:labels" in str(entry["fieldsV1"])]
+    of_pin = [entry["manager"] for entry in entries if "f:pin" in str(entry["fieldsV1"])]
+    assert of_labels == [client.field_manager]
+    assert of_pin == [f"{client.field_manager}-content"]
+    assert created.metadata.labelled_at
 
 
 async def test_a_json_patch_may_test_first(client: Client) -> None:

@@ -121,6 +121,16 @@ class Fleet:
             *self._place(kind), name, patch, _content_type="application/merge-patch+json"
         )
 
+    def edit(self, kind: str, name: str, manager: str, patch: dict[str, Any]) -> None:
+        """Change an object under the name that another program has in `managedFields`."""
+        self._objects.patch_namespaced_custom_object(
+            *self._place(kind),
+            name,
+            patch,
+            field_manager=manager,
+            _content_type="application/merge-patch+json",
+        )
+
     def set_status(self, kind: str, name: str, **status: Any) -> None:
         self._objects.patch_namespaced_custom_object_status(
             *self._place(kind),

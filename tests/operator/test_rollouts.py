@@ -94,6 +94,20 @@ def test_a_pause_ends_by_itself_after_its_time(fleet: Any, ring: str) -> None:
     fleet.comes_to("Rollout", name, lambda item: state(item) == "LastStep")
 
 
+def test_a_device_that_is_annotated_or_edited_stays_in_its_step(fleet: Any, ring: str) -> None:
+    name = roll(fleet, ring, steps=[{"limit": 3}])
+    fleet.comes_to("Rollout", name, lambda item: counts(item) == (4, 3, 0, 0))
+    for number in range(4):
+        edit = {"metadata": {"annotations": {"tick": "1"}}, "spec": {"hold": False}}
+        fleet.edit("Device", f"{ring}.d{number}", "kubectl-edit", edit)
+    report(fleet, ring, 0, software={"version": V2})
+
+    item = fleet.comes_to("Rollout", name, lambda item: counts(item)[2] == 1)
+
+    assert counts(item) == (4, 3, 1, 0)
+    assert item["status"]["step"] == "1/2"
+
+
 def test_without_a_pause_a_step_waits_for_its_devices(fleet: Any, ring: str) -> None:
     name = roll(fleet, ring, steps=[{"selector": {"matchLabels": {"first": "yes"}}}])
     item = fleet.comes_to("Rollout", name, lambda item: state(item) == "AwaitingPromotion")
