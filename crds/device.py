@@ -9,13 +9,13 @@ from polyfleet.crds.conditions import Status
 from polyfleet.crds.schema import Rule
 from polyfleet.crds.types import (
     ATOMIC,
-    IMMUTABLE,
     SET,
     ApplicationField,
     Attributes,
     Count,
     CreatedAt,
     Data,
+    DeviceId,
     Instant,
     ObjectName,
     PublicKey,
@@ -25,7 +25,6 @@ from polyfleet.crds.types import (
     Text,
     ToldAttributes,
     Version,
-    WireName,
     kept_as_it_was,
 )
 
@@ -46,7 +45,7 @@ class DeviceSpec(Part):
 
     application: ApplicationField
     """The application that the device belongs to."""
-    device_id: Annotated[WireName, IMMUTABLE]
+    device_id: DeviceId
     """The device's own name in every API, for example its MAC address."""
     created_at: CreatedAt | None = None
     """When it was made, in microseconds; absent: the object's creation."""

@@ -11,10 +11,10 @@ from polyfleet.crds.types import (
     IMMUTABLE,
     ApplicationField,
     CreatedAt,
+    DeviceId,
     Instant,
     PublicKey,
     ToldAttributes,
-    WireName,
     kept_as_it_was,
 )
 
@@ -26,7 +26,7 @@ class EnrollmentSpec(Part):
 
     application: ApplicationField
     """The application that the device wants to belong to."""
-    device_id: Annotated[WireName, IMMUTABLE]
+    device_id: DeviceId
     """The device's own name."""
     public_key: Annotated[PublicKey, IMMUTABLE]
     """The RSA public key (PEM) that it signed its request with."""

@@ -35,6 +35,12 @@ ApplicationField = Annotated[ApplicationName, IMMUTABLE]
 ObjectName = Annotated[str, Field(min_length=1, max_length=63, pattern=_HOST)]
 HostName = Annotated[str, Field(min_length=1, max_length=253, pattern=_HOST)]
 WireName = Annotated[str, Field(min_length=1, max_length=1024)]
+DeviceId = Annotated[
+    WireName,
+    # Whoever lists devices has ids in a terminal, and anybody may ask to be let in under one.
+    Rule(r"self.matches(r'^[^\x00-\x1f\x7f-\x9f]*$')", "must have no control characters"),
+    IMMUTABLE,
+]
 Version = Annotated[str, Field(min_length=1, max_length=1024)]
 ShortText = Annotated[str, Field(max_length=256)]
 LongText = Annotated[str, Field(max_length=4096)]

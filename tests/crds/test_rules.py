@@ -134,6 +134,11 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("Rollout", {"steps": [{"limit": -1}]}, LIMIT),
     ("Rollout", {"steps": [{"pause": {"durationSeconds": -1}}]}, "greater than or equal to 0"),
     ("Rollout", {"targetSelection": "Random"}, 'Unsupported value: "Random'),
+    *(
+        (kind, {"deviceId": f"a{odd}b"}, "must have no control characters")
+        for kind in ("Device", "Enrollment")
+        for odd in ("\x01", "\t", "\n", "\x1b[2K", "\x7f", "\x85", "\x9b2K")
+    ),
     ("Enrollment", {"approval": "Maybe"}, 'Unsupported value: "Maybe'),
     ("Enrollment", {"publicKey": "k" * 8193}, "Too long"),
     ("Command", {"expiresAt": "soon"}, "spec.expiresAt"),

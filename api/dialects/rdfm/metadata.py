@@ -1,5 +1,6 @@
 """The flat metadata that devices send: which keys must be there and what values may be."""
 
+import re
 from dataclasses import dataclass
 
 from polyfleet.api.core.errors import Invalid
@@ -16,6 +17,7 @@ _LONGEST_NAME = 1024
 _LONGEST_TEXT = 4096
 _LONGEST_LIST = 100
 _LONGEST_ITEM = 1024
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _COMPULSORY = (ID_KEY, TYPE_KEY, VERSION_KEY)
 
 
@@ -33,7 +35,8 @@ def read(document: object, field: str = "metadata") -> DeviceMetadata:
     """Check a device's metadata; Invalid names the key at fault.
 
     A value is a text or a list; numbers, null, truth values and objects are refused, as in the
-    reference server. The id is any text: devices behind a gateway send names, not addresses.
+    reference server. The id is any text without control characters: devices behind a gateway
+    send names, not addresses.
     """
     if not isinstance(document, dict):
         raise Invalid(field, "must be an object of texts and lists")
@@ -51,6 +54,8 @@ def read(document: object, field: str = "metadata") -> DeviceMetadata:
     identifier = document[ID_KEY]
     if not identifier:
         raise Invalid(ID_KEY, "may not be empty")
+    if _CONTROL.search(identifier):
+        raise Invalid(ID_KEY, "may have no control characters")
     return DeviceMetadata(identifier, document[TYPE_KEY], document[VERSION_KEY], document)
 
 

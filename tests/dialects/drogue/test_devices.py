@@ -41,6 +41,13 @@ def test_any_name_comes_back_and_leads_to_the_device(
     assert registry.owner.get(devices(app)).json() == [shown.json()]
 
 
+@pytest.mark.parametrize("odd", ["\x00", "\n", "\x1b[2K", "\x7f", "\x9b2K"])
+def test_a_name_has_no_control_characters(registry: Registry, app: str, odd: str) -> None:
+    reply = registry.owner.post(devices(app), json=device(app, f"lamp{odd}"))
+    assert reply.status_code == 400
+    assert "control characters" in reply.json()["message"]
+
+
 def test_a_slash_that_is_not_escaped_is_another_route(registry: Registry, app: str) -> None:
     registry.device(app, "a/b")
     assert error(registry.owner.get(f"{devices(app)}/a/b")) == NOT_FOUND

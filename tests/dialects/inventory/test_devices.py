@@ -128,6 +128,14 @@ def test_an_id_that_exists_is_a_conflict(fleet: Fleet) -> None:
     assert error_text(reply) == "device with specified ID already exists"
 
 
+@pytest.mark.parametrize("odd", ["\x00", "\n", "\x1b[2K", "\x7f", "\x9b2K"])
+def test_an_id_has_no_control_characters(fleet: Fleet, odd: str) -> None:
+    identifier = f"lamp{odd}{secrets.token_hex(4)}"
+    reply = fleet.manager.post(f"{BASE}/devices", json={"id": identifier})
+    assert reply.status_code == 400
+    assert "control characters" in error_text(reply)
+
+
 def test_an_id_that_another_replica_made_is_a_conflict(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -122,6 +122,23 @@ def test_a_key_that_is_too_long_is_named(fleet: Fleet) -> None:
     check_names(device.ask(body), "public_key")
 
 
+@pytest.mark.parametrize("odd", ["\x00", "\t", "\n", "\x1b[2K", "\x7f", "\x9b2K"])
+def test_an_id_with_control_characters_asks_in_vain(fleet: Fleet, odd: str) -> None:
+    device = fleet.stranger(f"evil{odd}lamp")
+    check_names(device.ask(), "rdfm.hardware.macaddr")
+    pending = fleet.manager.get("/api/v1/auth/pending").json()
+    assert device.metadata["rdfm.hardware.macaddr"] not in [item["mac_address"] for item in pending]
+    lamp, _ = fleet.device()
+    reply = lamp.check(**{"rdfm.hardware.macaddr": f"evil{odd}lamp"})
+    check_names(reply, "rdfm.hardware.macaddr")
+
+
+def test_an_id_may_have_letters_of_all_scripts(fleet: Fleet) -> None:
+    device, serial = fleet.device(f"Lämpchen 灯 {fleet.stranger().identifier}")
+    shown = fleet.manager.get(f"/api/v1/devices/{serial}").json()
+    assert shown["mac_address"] == device.metadata["rdfm.hardware.macaddr"]
+
+
 @pytest.mark.parametrize("priority", [7, "7"])
 def test_a_priority_may_be_a_text(fleet: Fleet, priority: object) -> None:
     reply = fleet.manager.post("/api/v2/groups", json={"metadata": {}, "priority": priority})
