@@ -5,13 +5,13 @@ the Application, by whoever comes first, facade or operator; so all of this is p
 """
 
 import re
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import msgspec
 
+from polyfleet.fleet.given_values import NOTHING_GIVEN, Given
 from polyfleet.fleet.names import config_secret_name
 from polyfleet.fleet.objects.application import Application, Change, Configuration
 from polyfleet.fleet.objects.build import Build
@@ -26,7 +26,6 @@ VARIABLE_PREFIX = "env."
 Values = Mapping[str, Any]
 """The environment as it was given: any JSON but null by any name."""
 
-_NAMESPACE = uuid.UUID("4a0f8d0e-52f5-5c0b-9a5e-6f6c79666c74")
 # As Kubernetes has it (IsEnvVarName).
 _VARIABLE = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]{0,240}")
 _SHOWN_SHA = 7
@@ -65,7 +64,7 @@ def current_build(application: Application, builds: Iterable[Build]) -> str | No
 
 
 def desired_state(
-    application: Application, builds: Iterable[Build], *, given: Values | None = None
+    application: Application, builds: Iterable[Build], *, given: Given | None = None
 ) -> Desired | None:
     """Return what the application wants to run; None if it wants nothing yet.
 
@@ -80,7 +79,7 @@ def desired_state(
         return None
     config = spec.config or Configuration()
     if config.uuid is None:
-        config = msgspec.structs.replace(config, uuid=values_uuid(given or {}))
+        config = msgspec.structs.replace(config, uuid=(given or NOTHING_GIVEN).uuid)
     return Desired(spec.name, build, config, change)
 
 
@@ -140,7 +139,6 @@ def release_spec(
         "application": desired.application,
         "version": number,
         "uuid": release_uuid,
-        "owner": who,
         "createdAt": created_at,
         "summary": text,
         "config": _present(
@@ -153,6 +151,8 @@ def release_spec(
             secretName=config_secret_name(desired.application, config.uuid or ""),
         ),
     }
+    if who:
+        spec["owner"] = who
     if desired.build is not None:
         spec["build"] = desired.build
     if desired.change is not None:
@@ -166,12 +166,6 @@ def merged(current: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, A
     """Return one of the four maps of a configuration after a change, in which null removes."""
     after = {**current, **change}
     return {key: value for key, value in after.items() if value is not None}
-
-
-def values_uuid(values: Values) -> str:
-    """Return the uuid of a configuration by its values: the same values, the same uuid."""
-    text = msgspec.json.encode(values, order="sorted").decode()
-    return str(uuid.uuid5(_NAMESPACE, text))
 
 
 def environment(values: Values) -> Environment:

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from polyfleet.fleet.given_values import NOTHING_GIVEN, Given
 from polyfleet.fleet.instants import timestamp
 from polyfleet.fleet.names import application_label, config_secret_name, release_name
 from polyfleet.fleet.objects.application import Application
@@ -143,14 +144,14 @@ async def ensure_release(
     application: Application,
     now: datetime,
     *,
-    given: Values | None = None,
+    given: Given | None = None,
 ) -> Release | None:
     """Return the Release of what the application wants, made if it is not there.
 
-    `application` should be as the API server last answered. Any number of callers may do so at
-    once: one makes it, all return it. Of a version of the Application that is not the newest any
-    more, the Release of that version is returned. None if nothing is wanted yet. Raises Conflict
-    if others are faster again and again.
+    `application` should be as the API server last answered, `given` what `read_given` returned of
+    it. Any number of callers may do so at once: one makes it, all return it. Of a version of the
+    Application that is not the newest any more, the Release of that version is returned. None if
+    nothing is wanted yet. Raises Conflict if others are faster again and again.
     """
     name = application.spec.name
     desired = desired_state(application, cache.builds.find(OF_APPLICATION, name), given=given)
@@ -167,6 +168,7 @@ async def ensure_release(
                 await raise_last_release(writer, application.metadata.name, newest.spec.version)
             return made
         number = next_number(known.values(), floor)
+        await _keep_given(writer.client, application, desired, given or NOTHING_GIVEN)
         try:
             release = await _create(
                 writer, cache, application, desired, previous=newest, number=number, now=now
@@ -270,9 +272,11 @@ async def _create(
 ) -> Release:
     build = await _build(writer, cache, desired)
     owner = application.spec.owner
-    who = actor(desired, build, previous, owner.user if owner is not None else "") or "kubectl"
+    who = actor(desired, build, previous, owner.user if owner is not None else "")
     values, before = await _both_values(writer.client, desired, previous)
-    text = summary(who, desired, build, previous, values=values, previous_values=before)
+    text = summary(
+        who or "kubectl", desired, build, previous, values=values, previous_values=before
+    )
     spec = release_spec(
         desired,
         number,
@@ -285,6 +289,15 @@ async def _create(
     return await writer.create(
         RELEASES, release_name(desired.application, number), spec, labels=labels
     )
+
+
+async def _keep_given(
+    client: Client, application: Application, desired: Desired, given: Given
+) -> None:
+    """Keep the values that come from no API as those of an API are: before their Release."""
+    config = application.spec.config
+    if config is None or config.uuid is None:
+        await create_config(client, desired.application, given.uuid, given.values)
 
 
 async def _build(writer: Writer, cache: Cache, desired: Desired) -> Build | None:

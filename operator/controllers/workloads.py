@@ -8,17 +8,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from polyfleet.fleet.given_values import Given
 from polyfleet.fleet.names import given_config_secret_name
 from polyfleet.fleet.objects.application import Application
 from polyfleet.fleet.objects.build import Build
 from polyfleet.fleet.objects.kinds import APPLICATIONS, BUILDS, DOMAINS, RELEASES
 from polyfleet.fleet.objects.release import Release
-from polyfleet.fleet.releases import Values, desired_state, newest_release, values_uuid
+from polyfleet.fleet.releases import newest_release
 from polyfleet.fleet.workloads.processes import ReleaseValues, release_values, wanted_processes
 from polyfleet.kube.apply import NameTakenError
 from polyfleet.kube.errors import Invalid
 from polyfleet.kube.given_values import read_given
-from polyfleet.kube.releases import OF_APPLICATION, create_config, ensure_release, read_values
+from polyfleet.kube.releases import OF_APPLICATION, ensure_release, read_values
 from polyfleet.operator.context import Context
 from polyfleet.operator.controllers.workload_objects import Deploy
 from polyfleet.operator.reconcile.adoption import metadata_patch
@@ -88,39 +89,23 @@ async def reconcile(context: Context, name: str) -> float | None:
 
 async def _release(context: Context, application: Application) -> Release | None:
     name = application.spec.name
-    given = await _given(context, application)
-    builds = context.cache.builds.find(OF_APPLICATION, name)
-    desired = desired_state(application, builds, given=given)
     known = newest_release(context.cache.releases.find(OF_APPLICATION, name))
-    config = application.spec.config
-    derived = config is None or config.uuid is None
-    if (
-        desired is not None
-        and derived
-        and (known is None or known.spec.config.uuid != desired.config.uuid)
-    ):
-        values = given or {}
-        await create_config(context.client, name, values_uuid(values), values)
     release = await ensure_release(
-        context.writer, context.cache, application, context.clock(), given=given
+        context.writer,
+        context.cache,
+        application,
+        context.clock(),
+        given=await _given(context, application),
     )
     # Nothing is wanted any more, but something was released: that stays.
     return release or known
 
 
-async def _given(context: Context, application: Application) -> Values | None:
-    config = application.spec.config
-    name = given_config_secret_name(application.spec.name)
-    if (config is not None and config.uuid is not None) or (
-        context.given_configs.get(name) is None
-    ):
+async def _given(context: Context, application: Application) -> Given | None:
+    # The watch knows whether there is one at all.
+    if context.given_configs.get(given_config_secret_name(application.spec.name)) is None:
         return None
-    given = await read_given(context.client, application.spec.name)
-    if given is None:
-        return None
-    if given.unreadable:
-        raise Invalid(422, "Invalid", f"the Secret {name} holds what is no text")
-    return given.values
+    return await read_given(context.client, application)
 
 
 async def _wanted(context: Context, application: Application, newest: Release) -> _Wanted:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from polyfleet.fleet.given_values import NOTHING_GIVEN, Given
 from polyfleet.fleet.objects.application import Application, Change, Configuration
 from polyfleet.fleet.objects.build import Build
 from polyfleet.fleet.objects.release import Release
@@ -21,10 +22,10 @@ from polyfleet.fleet.releases import (
     next_number,
     release_spec,
     summary,
-    values_uuid,
 )
 
 CHANGE = {"id": "change-1", "by": "ann"}
+GIVEN = Given({"A": "1"}, "uid-of-the-secret")
 
 
 def application(**spec: Any) -> Application:
@@ -59,9 +60,8 @@ def release(desired: Desired, number: int) -> Release:
 def test_an_application_that_runs_nothing_needs_no_release() -> None:
     assert desired_state(application(), []) is None
     assert desired_state(application(workload={"processes": []}), []) is None
-    assert (
-        desired_state(application(config={"memory": {"web": "1M"}}), [], given={"A": "1"}) is None
-    )
+    limited = application(config={"memory": {"web": "1M"}})
+    assert desired_state(limited, [], given=GIVEN) is None
     assert desired_state(application(workload={"change": CHANGE}), []) is not None
 
 
@@ -80,10 +80,13 @@ def test_the_named_build_is_the_current_one_and_else_the_newest() -> None:
 
 
 def test_values_of_kubectl_count_only_without_a_configuration_of_the_api() -> None:
-    by_kubectl = desired_state(application(), [build("b1")], given={"A": "1"})
+    by_kubectl = desired_state(application(), [build("b1")], given=GIVEN)
     assert by_kubectl is not None
-    assert by_kubectl.config.uuid == values_uuid({"A": "1"})
-    over_rest = desired_state(application(config={"uuid": "u1"}), [build("b1")], given={"A": "1"})
+    assert by_kubectl.config.uuid == GIVEN.uuid
+    nothing = desired_state(application(), [build("b1")])
+    assert nothing is not None
+    assert nothing.config.uuid == NOTHING_GIVEN.uuid
+    over_rest = desired_state(application(config={"uuid": "u1"}), [build("b1")], given=GIVEN)
     assert over_rest is not None
     assert over_rest.config.uuid == "u1"
 
@@ -131,12 +134,6 @@ def test_merging_changes_what_is_named_and_nothing_else(
         wanted = change[key] if key in change else before.get(key)
         assert after.get(key) == wanted
     assert merged(after, change) == after
-
-
-@given(maps, maps)
-def test_the_uuid_of_values_follows_them(one: dict[str, Any], other: dict[str, Any]) -> None:
-    assert (values_uuid(one) == values_uuid(other)) == (one == other)
-    assert values_uuid(dict(reversed(one.items()))) == values_uuid(one)
 
 
 NOTHING = Desired("shop", None, Configuration(uuid="u1"))

@@ -29,6 +29,7 @@ from polyfleet.operator.rollout_counts import RolloutCounts
 from polyfleet.operator.settings import Settings
 from tests.kube.transactions.side import GatedClient
 
+_HASHED = "[0-9a-f]{16}$|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 MOST_REQUESTS = 60
 SECONDS = 60.0
 
@@ -136,10 +137,8 @@ async def state(client: Client, name: str) -> dict[str, Any]:
         if kind.name == "Pod":  # made by Kubernetes' own controllers, where these run
             continue
         listed = await client.list_documents(kind, label_selector=selector)
-        found[kind.name] = sorted(
-            re.sub("[0-9a-f]{16}$", "HASH", item["metadata"]["name"].replace(name, "NAME"))
-            for item in listed
-        )
+        names = (item["metadata"]["name"].replace(name, "NAME") for item in listed)
+        found[kind.name] = sorted(re.sub(_HASHED, "HASH", each) for each in names)
     pages = client.list_pages(RELEASES, field_selector=f"spec.application={name}")
     releases = [release async for page in pages for release in page.items]
     found["releases"] = [(item.spec.version, item.spec.summary) for item in releases]

@@ -139,6 +139,37 @@ def test_pods_have_no_rights(shop: Workload) -> None:
     assert not {"volumes", "hostNetwork", "hostPID", "hostIPC"} & pod.keys()
 
 
+def test_an_application_of_an_api_gets_no_secret_by_its_name(place: Place, unique: str) -> None:
+    made = place.fleet.create("Application", unique, createdAt="2030-01-01T00:00:00.000000Z")
+    shop = Workload(place.fleet, place.kubectl, unique)
+    give_config(shop, DB_PASSWORD="hush")
+    shop.build(f"{unique}-1", "registry/shop:1")
+    shop.comes_to_run(1)
+    assert release(shop, 1)["spec"]["summary"] == "kubectl deployed registry/shop:1"
+    config = shop.get("secret", release(shop, 1)["spec"]["config"]["secretName"])
+    assert list(config["data"]) == ["values.json"]
+
+    given_to = f"polyfleet.dev/given-to={made['metadata']['uid']}"
+    shop.kubectl("annotate", "secret", f"app-{unique}-config", given_to)
+    shop.comes_to_run(2)
+    assert release(shop, 2)["spec"]["summary"] == "kubectl added DB_PASSWORD"
+
+
+def test_a_secret_that_holds_what_is_no_text_is_refused_by_name(shop: Workload) -> None:
+    name = shop.application
+    body = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": f"app-{name}-config"},
+        "data": {"BIN": "//79", "TEXT": "YQ=="},
+    }
+    shop.kubectl("apply", "-f", "-", stdin=json.dumps(body))
+    shop.build(f"{name}-1", "registry/shop:1")
+    message = shop.fleet.condition("Application", name, "WorkloadReady", "False", "ReleaseRefused")
+    assert message == f"the Secret app-{name}-config holds what is no text: BIN"
+    assert shop.fleet.get("Release", f"{name}-v1") is None
+
+
 def test_the_values_of_a_release_are_kept_as_they_were(shop: Workload) -> None:
     give_config(shop, A="1")
     shop.build(f"{shop.application}-1", "registry/shop:1")

@@ -20,6 +20,7 @@ from polyfleet.api.core.facade import Facade
 from polyfleet.api.dialects.deis.access import Caller
 from polyfleet.api.dialects.deis.errors import NOT_FOUND
 from polyfleet.api.dialects.deis.settling import settle
+from polyfleet.fleet.given_values import NOTHING_GIVEN, Given
 from polyfleet.fleet.instants import timestamp
 from polyfleet.fleet.names import config_secret_name
 from polyfleet.fleet.objects.application import Application, Configuration
@@ -53,6 +54,18 @@ class Wanted:
     """A release whose build and configuration are to be again."""
 
 
+@dataclass(frozen=True)
+class Current:
+    """A configuration: its values as they were given, and its uuid, which its release has too.
+
+    `given` is where they come from if that is no API.
+    """
+
+    values: Values
+    uuid: str
+    given: Given | None = None
+
+
 Decide = Callable[[Application, Values], Wanted]
 
 
@@ -75,17 +88,17 @@ class Changes:
             if not application.present or application.metadata.uid != uid:
                 raise NotFound(NOT_FOUND)
             caller.require_in(Right.DEPLOY, application)
-            given = await self._given(application)
-            wanted = decide(application, given or {})
+            current = await self.current(application)
+            wanted = decide(application, current.values)
             # What others wished before gets its own release before it is overwritten.
             with suppress(errors.Invalid):
                 await ensure_release(
-                    facade.writer, facade.cache, application, facade.clock(), given=given
+                    facade.writer, facade.cache, application, facade.clock(), given=current.given
                 )
             changed = await self._write(caller, application, wanted)
             if changed is not None:
                 release = await ensure_release(
-                    facade.writer, facade.cache, changed, facade.clock(), given=given
+                    facade.writer, facade.cache, changed, facade.clock(), given=current.given
                 )
                 if release is None:
                     raise Conflict("the application wants nothing to run")
@@ -117,17 +130,17 @@ class Changes:
                 SECRETS, config_secret_name(application, config_uuid)
             )
 
-    async def values(self, application: Application) -> Values:
-        """Return the values of the configuration that is wanted, as they were given."""
-        return await self._given(application) or {}
-
-    async def _given(self, application: Application) -> Values | None:
-        client, name = self._facade.client, application.spec.name
-        config = application.spec.config
+    async def current(self, application: Application) -> Current:
+        """Return the configuration that is wanted. Raises Conflict if it cannot be read."""
+        client, config = self._facade.client, application.spec.config
         if config is not None and config.uuid is not None:
-            return await read_values(client, name, config.uuid)
-        given = await read_given(client, name)
-        return given.values if given is not None else None
+            values = await read_values(client, application.spec.name, config.uuid)
+            return Current(values or {}, config.uuid)
+        try:
+            given = await read_given(client, application) or NOTHING_GIVEN
+        except errors.Invalid as error:
+            raise Conflict(error.message) from None
+        return Current(given.values, given.uuid, given)
 
     async def _write(
         self, caller: Caller, application: Application, wanted: Wanted

@@ -12,7 +12,7 @@ from polyfleet.api.core.errors import Invalid
 from polyfleet.api.core.facade import Facade
 from polyfleet.api.dialects.deis import bodies, clients, schemas
 from polyfleet.api.dialects.deis.access import caller_of
-from polyfleet.api.dialects.deis.changes import Changes, Wanted
+from polyfleet.api.dialects.deis.changes import Changes, Current, Wanted
 from polyfleet.api.dialects.deis.documents import born, date
 from polyfleet.api.dialects.deis.processes import is_type
 from polyfleet.api.dialects.deis.routes import BASE, Route
@@ -42,8 +42,8 @@ class ConfigRoutes:
         """Show the configuration of the last release; it holds secrets."""
         caller = await caller_of(self._facade, request)
         application = caller.application(request.path_params["app"], Right.DEPLOY)
-        values = await self._changes.values(application)
-        return Response(config_document(application, values), media_type="application/json")
+        current = await self._changes.current(application)
+        return Response(config_document(application, current), media_type="application/json")
 
     async def change(self, request: Request) -> Response:
         """Merge what is given into the configuration, and make a release of it."""
@@ -59,7 +59,7 @@ class ConfigRoutes:
 
         application, release = await self._changes.carry_out(caller, application, decide)
         shown = {**(kept["values"] or {}), **_told(application, release)}
-        body = config_document(application, shown)
+        body = config_document(application, Current(shown, release.spec.config.uuid))
         return clients.with_release(
             Response(body, 201, media_type="application/json"), release.spec.version
         )
@@ -75,8 +75,8 @@ def given_of(fields: bodies.Fields) -> dict[str, dict[str, Any]]:
     return found
 
 
-def config_document(application: Application, values: Values) -> bytes:
-    """Return the document of an application's configuration, with these values."""
+def config_document(application: Application, current: Current) -> bytes:
+    """Return the document of an application's configuration."""
     config = application.spec.config or Configuration()
     created = date(config.created or born(application.metadata, application.spec.created_at))
     owner = application.spec.owner
@@ -84,13 +84,13 @@ def config_document(application: Application, values: Values) -> bytes:
         {
             "owner": config.owner or ("" if owner is None else owner.user),
             "app": application.spec.name,
-            "values": values,
+            "values": current.values,
             "memory": config.memory,
             "cpu": config.cpu,
             "tags": config.tags,
             "created": created,
             "updated": created,
-            "uuid": config.uuid or application.metadata.uid,
+            "uuid": current.uuid,
         }
     )
 
@@ -103,7 +103,7 @@ def routes(configs: ConfigRoutes) -> list[Route]:
             path=_BASE,
             endpoint=configs.show,
             summary="Show the configuration of an application",
-            statuses=(403, 404),
+            statuses=(403, 404, 409),
             reply=schemas.Config,
         ),
         Route(

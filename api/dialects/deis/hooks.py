@@ -76,8 +76,8 @@ class HookRoutes:
     async def config(self, request: Request) -> Response:
         """Show the configuration that the builder needs."""
         _, application, _ = await self._push(request)
-        values = await self._changes.values(application)
-        return Response(config_document(application, values), media_type="application/json")
+        current = await self._changes.current(application)
+        return Response(config_document(application, current), media_type="application/json")
 
     async def _push(self, request: Request) -> tuple[Caller, Application, bodies.Fields]:
         """Return for whom the builder acts and on what. Raises Unauthenticated and Forbidden."""
@@ -141,7 +141,7 @@ def routes(hooks: HookRoutes) -> list[Route]:
         path=f"{_BASE}/config",
         endpoint=hooks.config,
         summary="Show the configuration that the builder needs",
-        statuses=(403, 404),
+        statuses=(403, 404, 409),
         body=schemas.Receiver,
         reply=schemas.Config,
         builder=True,
