@@ -1,4 +1,4 @@
-"""An answer that goes on: an application's log as it grows, until the client leaves."""
+"""An answer that goes on: an application's log as it grows, until the client leaves or must."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -26,6 +26,7 @@ class Followed(Response):
 
     `own` is asked each second for what was done to the application; each container's log is a
     stream of its own. A slow client slows these down: at most a thousand lines wait for it.
+    `holds` is asked each second and before each piece: once it says no, nothing more is sent.
     """
 
     media_type = "text/plain"
@@ -36,6 +37,7 @@ class Followed(Response):
         before: Sequence[Line],
         *,
         own: Callable[[], Awaitable[Sequence[Line]]],
+        holds: Callable[[], Awaitable[bool]],
         pods: Pods,
         tail: int,
         seconds: float,
@@ -46,6 +48,7 @@ class Followed(Response):
         self._application = application
         self._before = before
         self._own = own
+        self._holds = holds
         self._pods = pods
         self._tail = tail
         self._seconds = seconds
@@ -54,7 +57,7 @@ class Followed(Response):
         self._streams: dict[str, asyncio.Task[None]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send until the client leaves or the time is over."""
+        """Send until the client leaves, may not read it any more, or the time is over."""
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             if scope["method"] != "HEAD":
@@ -81,18 +84,19 @@ class Followed(Response):
 
     async def _send(self, send: Send) -> None:
         """Send what waits, all of it in one piece."""
-        await send(_body(self._before))
-        while True:
-            lines = [await self._queue.get()]
+        lines = self._before
+        while await self._holds():
+            await send(_body(lines))
+            found = [await self._queue.get()]
             while not self._queue.empty():
-                lines.append(self._queue.get_nowait())
-            await send(_body(sorted(lines)))
+                found.append(self._queue.get_nowait())
+            lines = sorted(found)
 
     async def _tell(self) -> None:
-        """Pass on what is done to the application."""
+        """Pass on what is done to the application, while it may be read."""
         told = set(self._before)
         newest = max(told, default=Line("", ""))
-        while True:
+        while await self._holds():
             await asyncio.sleep(_LOOK_SECONDS)
             for line in await self._own():
                 if line not in told and line.at >= newest.at:

@@ -18,6 +18,7 @@ from polyfleet.api.dialects.deis.following import Followed
 from polyfleet.api.dialects.deis.log_lines import Line
 from polyfleet.api.dialects.deis.pods import Pods
 from polyfleet.api.dialects.deis.routes import BASE, Route
+from polyfleet.api.dialects.deis.standing import Standing
 from polyfleet.fleet.objects.application import Application
 from polyfleet.kube.errors import ApiError
 from polyfleet.kube.resources import EVENTS
@@ -48,7 +49,8 @@ class LogRoutes:
         application = caller.application(request.path_params["app"])
         wanted = _wanted(request)
         if request.query_params.get("follow", "").lower() in ("1", "true", "yes"):
-            return await self._follow(application, wanted)
+            standing = Standing(self._facade, request, caller, application)
+            return await self._follow(application, wanted, standing)
         lines = await self._lines(application, wanted)
         if not lines:
             return Response(status_code=204)
@@ -57,7 +59,7 @@ class LogRoutes:
         body = text.encode() if clients.is_go(request) else orjson.dumps(text)
         return Response(body, media_type=_TEXT)
 
-    async def _follow(self, application: Application, wanted: int) -> Response:
+    async def _follow(self, application: Application, wanted: int, standing: Standing) -> Response:
         settings = self._facade.settings.deis
         if self._followers >= settings.followers:
             raise RateLimited("too many logs are followed", retry_after=10.0)
@@ -71,6 +73,7 @@ class LogRoutes:
             application,
             before[-wanted:],
             own=lambda: self._own(application),
+            holds=standing.holds,
             pods=self._pods,
             tail=wanted,
             seconds=settings.longest_follow,
@@ -97,6 +100,10 @@ class LogRoutes:
             events = await self._facade.client.list_documents(
                 EVENTS, field_selector=f"regarding.uid={uid}"
             )
+        known = self._facade.cache.applications.get(application.metadata.name)
+        if known is None or known.metadata.uid != uid:
+            # Releases are found by name, and another one may have it by now.
+            return []
         releases = self._documents.releases(application)
         return sorted([*log_lines.of_releases(releases), *log_lines.of_events(events)])
 
