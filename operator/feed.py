@@ -50,6 +50,7 @@ ENROLLMENT_KEY = "enrollment"
 GROUP_KEY = "group"
 MEMBERS_KEY = "members"
 PACKAGE_KEY = "package"
+PASSWORDS_KEY = "password secrets"
 ROLLOUT_KEY = "rollout"
 SSH_KEY_KEY = "SSH key"
 TOKEN_KEY = "token"  # noqa: S105 - the name of a controller

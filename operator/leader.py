@@ -19,6 +19,7 @@ from polyfleet.operator.controllers import (
     expiry,
     groups,
     packages,
+    password_secrets,
     rollouts,
     runs,
     users,
@@ -35,6 +36,7 @@ from polyfleet.operator.feed import (
     GROUP_KEY,
     MEMBERS_KEY,
     PACKAGE_KEY,
+    PASSWORDS_KEY,
     ROLLOUT_KEY,
     SSH_KEY_KEY,
     TOKEN_KEY,
@@ -79,6 +81,7 @@ CONTROLLERS: Mapping[str, Reconcile] = {
     TOKEN_KEY: expiry.reconcile_token,
     USER_KEY: users.reconcile,
     CONFIGS_KEY: config_secrets.sweep,
+    PASSWORDS_KEY: password_secrets.sweep,
     RUNS_KEY: runs.sweep,
     WORKLOAD_KEY: workloads.reconcile,
 }
@@ -154,6 +157,7 @@ class Leader:
         self.add(Key(DEFAULT_KEY, self._context.settings.default_application))
         self.add(Key(CLAIMS_KEY, "all"))
         self.add(Key(CONFIGS_KEY, "all"))
+        self.add(Key(PASSWORDS_KEY, "all"))
         self.add(Key(RUNS_KEY, "all"))
         stores: tuple[tuple[str, Store[Any]], ...] = (
             (APPLICATION_KEY, cache.applications),

@@ -82,9 +82,9 @@ class Settings(BaseSettings):
     workload_resync: float = Field(default=600.0, gt=0)
     """After how long the objects of a workload are applied again without any change."""
     config_sweep_interval: float = Field(default=300.0, gt=0)
-    """How often Secrets of configurations that nothing names are looked for."""
+    """How often Secrets of configurations and passwords that nothing names are looked for."""
     config_orphan_age: float = Field(default=300.0, ge=0)
-    """How old such a Secret is before it is deleted: its Application may be about to name it."""
+    """How old such a Secret is before it is deleted: what names it may be about to be made."""
     run_sweep_interval: float = Field(default=60.0, gt=0)
     """How often one-off commands that nobody waits for any more are looked for."""
     run_grace: float = Field(default=120.0, ge=0)

@@ -15,8 +15,10 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 
+from polyfleet.api.core.identity.password_hashes import PasswordHashes
 from polyfleet.kube.client import Client
 from polyfleet.kube.configuration import load_connection
+from polyfleet.kube.password_secrets import secret_name
 from polyfleet.kube.releases import create_config
 from tests.conftest import kubectl_in
 from tests.faults.site import Site, site_at, wait_for
@@ -157,6 +159,53 @@ async def test_the_values_of_what_is_just_being_made_stay(
         eventually(lambda: owners(kubectl, secret) == ["shop-v1"], "the sweep was here")
         assert young < secret
         assert young in configs(kubectl)
+
+
+async def leave_password(kubeconfig: Path, namespace: str, name: str, created_at: str) -> str:
+    """Store a password, as a facade does that dies before it makes the user; return its Secret."""
+    connection = await anyio.to_thread.run_sync(load_connection, kubeconfig)
+    async with Client(
+        connection,
+        namespace=namespace,
+        field_manager="polyfleet-facade",
+        registry=CollectorRegistry(),
+    ) as client:
+        await PasswordHashes(client).deposit(name, created_at, name, "open sesame")
+    return secret_name(name, created_at)
+
+
+REGISTERED, EARLIER = "2030-01-01T00:00:00.000002Z", "2030-01-01T00:00:00.000001Z"
+
+
+async def test_the_password_of_who_was_never_made_goes_and_that_of_a_user_is_owned(
+    admin_kubeconfig: Path, own_fleet: Fleet, kubectl: Kubectl, start_operator: Start
+) -> None:
+    place = own_fleet.namespace
+    nobodys = await leave_password(admin_kubeconfig, place, "nobody", REGISTERED)
+    earlier = await leave_password(admin_kubeconfig, place, "ann", EARLIER)
+    anns = await leave_password(admin_kubeconfig, place, "ann", REGISTERED)
+    own_fleet.create("User", "ann", createdAt=REGISTERED)
+    with start_operator(place, config_sweep_interval=0.2, config_orphan_age=1):
+        eventually(lambda: owners(kubectl, anns) == ["ann"], "ann has her password")
+        eventually(lambda: set(configs(kubectl)) == {anns}, f"{nobodys} and {earlier} go")
+
+
+async def test_the_password_of_a_user_that_is_just_being_made_stays(
+    admin_kubeconfig: Path, own_fleet: Fleet, kubectl: Kubectl, start_operator: Start
+) -> None:
+    place = own_fleet.namespace
+    young, other = sorted(
+        [
+            await leave_password(admin_kubeconfig, place, "making", REGISTERED),
+            await leave_password(admin_kubeconfig, place, "ann", REGISTERED),
+        ]
+    )
+    names = {secret_name(name, REGISTERED): name for name in ("making", "ann")}
+    # The sweep goes by name: once the second has an owner, it was at the first.
+    own_fleet.create("User", names[other], createdAt=REGISTERED)
+    with start_operator(place, config_sweep_interval=0.2, config_orphan_age=3600):
+        eventually(lambda: owners(kubectl, other) == [names[other]], "the sweep was here")
+        assert owners(kubectl, young) == []
 
 
 NO_OWNERS = '{"metadata":{"ownerReferences":null}}'

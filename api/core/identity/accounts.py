@@ -61,20 +61,19 @@ async def create_user(
     check_name(name)
     check_password(password)
     labels = {} if serials is None else {SERIAL_LABEL: str(await serials.next(USERS))}
-    user = await writer.create(
-        USERS,
-        object_name(USERS.name, "", name),
-        {**(fields or {}), "name": name, "createdAt": timestamp(now or wall_clock())},
-        labels=labels,
-    )
-    # The hash comes second, since it is bound to the uid. A user left without one, by a process
-    # that died in between, can call by no password until somebody sets it.
+    created_at, own_name = timestamp(now or wall_clock()), object_name(USERS.name, "", name)
+    spec = {**(fields or {}), "name": name, "createdAt": created_at}
+    # The password comes first: a user without one would keep its name from everybody for ever.
+    await hashes.deposit(name, created_at, own_name, password)
     try:
-        await hashes.store(user, password)
-    except BaseException:
+        user = await writer.create(USERS, own_name, spec, labels=labels)
+    except AlreadyExists:
         with suppress(ApiError):
-            await writer.delete(USERS, user, checked=False)
+            await hashes.withdraw(name, created_at)
         raise
+    # What is left undone here, the operator does: the user can log in already.
+    with suppress(ApiError):
+        await hashes.claim(user, password)
     return user
 
 

@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import hashlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -13,14 +12,18 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from polyfleet.api.core.errors import Invalid
 from polyfleet.api.core.identity.access_tokens import looks_like_one
-from polyfleet.fleet.objects.kinds import USERS
-from polyfleet.fleet.objects.metadata import GROUP
 from polyfleet.fleet.objects.user import User
 from polyfleet.kube.client import Client
 from polyfleet.kube.errors import AlreadyExists, NotFound
+from polyfleet.kube.password_secrets import (
+    claim,
+    is_secret_of,
+    owned_metadata,
+    secret_name,
+    unclaimed_metadata,
+)
 from polyfleet.kube.resources import SECRETS
 
-USER_LABEL = f"{GROUP}/user"
 AT_ONCE = 2
 MIN_PASSWORD = 8
 """Characters (NIST SP 800-63B, memorized secrets)."""
@@ -33,11 +36,6 @@ Result = TypeVar("Result")
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1, type=Type.ID)
 # What an unknown user's password is compared with, so that it takes as long as a known one's.
 _NOBODY = _HASHER.hash("nobody has this password")
-
-
-def secret_name(user_name: str) -> str:
-    """Return the name of the Secret that holds a user's password hash."""
-    return f"user-{hashlib.sha256(user_name.encode()).hexdigest()[:16]}-password"
 
 
 def check_password(password: str) -> None:
@@ -58,23 +56,35 @@ class PasswordHashes:
 
     async def store(self, user: User, password: str) -> None:
         """Set a user's password. Raises Invalid and ApiError."""
-        check_password(password)
-        text = await self._in_thread(_HASHER.hash, password)
-        name = secret_name(user.spec.name)
-        body: dict[str, Any] = {
-            "metadata": {
-                "name": name,
-                "labels": {USER_LABEL: user.metadata.name},
-                "ownerReferences": [_owner(user)],
-            },
-            "type": "Opaque",
-            "data": {_KEY: base64.b64encode(text.encode()).decode()},
-        }
+        metadata = owned_metadata(user)
+        body = await self._secret(metadata, password)
         try:
             await self._client.create_document(SECRETS, body)
         except AlreadyExists:
             # Without a resourceVersion on purpose: the last password set is the one that counts.
-            await self._client.replace_document(SECRETS, name, body)
+            await self._client.replace_document(SECRETS, metadata["name"], body)
+
+    async def deposit(
+        self, user_name: str, created_at: str, object_name: str, password: str
+    ) -> None:
+        """Store the password of a user that is about to be made. Raises Invalid and ApiError.
+
+        The operator takes it away if that user does not come.
+        """
+        metadata = unclaimed_metadata(user_name, created_at, object_name)
+        await self._client.create_document(SECRETS, await self._secret(metadata, password))
+
+    async def withdraw(self, user_name: str, created_at: str) -> None:
+        """Take away the password of a user that was not made after all. Raises ApiError."""
+        await self._client.delete_document(SECRETS, secret_name(user_name, created_at))
+
+    async def claim(self, user: User, password: str) -> None:
+        """Let a user that was just made have the password deposited for it. Raises ApiError."""
+        try:
+            await claim(self._client, user)
+        except NotFound:
+            # The user came so late that the operator no longer expected it.
+            await self.store(user, password)
 
     async def matches(self, user: User | None, name: str, password: str) -> bool:
         """Return whether a password is that of `user`; None, or no password set: never.
@@ -86,18 +96,23 @@ class PasswordHashes:
         return same and stored is not None
 
     async def _read(self, user: User | None, name: str) -> str | None:
+        created_at = "" if user is None else user.spec.created_at
         try:
-            document = await self._client.get_document(SECRETS, secret_name(name))
+            document = await self._client.get_document(SECRETS, secret_name(name, created_at))
         except NotFound:
             return None
-        owners = (document.get("metadata") or {}).get("ownerReferences") or ()
-        # A user made again under the name does not inherit the password of the one before.
-        if user is None or user.metadata.uid not in {owner.get("uid") for owner in owners}:
+        if user is None or not is_secret_of(document, user):
             return None
         try:
             return base64.b64decode((document.get("data") or {})[_KEY], validate=True).decode()
         except (KeyError, binascii.Error, UnicodeDecodeError):
             return None
+
+    async def _secret(self, metadata: dict[str, Any], password: str) -> dict[str, Any]:
+        check_password(password)
+        text = await self._in_thread(_HASHER.hash, password)
+        data = {_KEY: base64.b64encode(text.encode()).decode()}
+        return {"metadata": metadata, "type": "Opaque", "data": data}
 
     async def _in_thread(self, work: Callable[..., Result], *arguments: str) -> Result:
         return await anyio.to_thread.run_sync(work, *arguments, limiter=self._threads)
@@ -108,12 +123,3 @@ def _verify(stored: str, password: str) -> bool:
         return _HASHER.verify(stored, password)
     except (VerificationError, InvalidHashError):
         return False
-
-
-def _owner(user: User) -> dict[str, Any]:
-    return {
-        "apiVersion": USERS.api_version,
-        "kind": USERS.name,
-        "name": user.metadata.name,
-        "uid": user.metadata.uid,
-    }

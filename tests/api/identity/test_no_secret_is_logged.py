@@ -7,9 +7,9 @@ from starlette.datastructures import Headers
 
 from polyfleet.api.core.errors import PolyfleetError
 from polyfleet.api.core.identity.accounts import create_access_token
-from polyfleet.api.core.identity.password_hashes import secret_name
 from polyfleet.fleet.objects.kinds import ACCESS_TOKENS, USERS
 from polyfleet.kube.client import Client
+from polyfleet.kube.password_secrets import secret_name
 from polyfleet.kube.resources import SECRETS
 from polyfleet.kube.writer import Writer
 from tests.api.identity.conftest import People, StartIdentity

@@ -8,10 +8,10 @@ from starlette.datastructures import Headers
 
 from polyfleet.api.core.errors import Invalid, RateLimited, Unauthenticated
 from polyfleet.api.core.identity.authenticator import Identity
-from polyfleet.api.core.identity.password_hashes import secret_name
 from polyfleet.api.core.identity.passwords import QUEUE
 from polyfleet.fleet.objects.kinds import USERS
 from polyfleet.kube.client import Client
+from polyfleet.kube.password_secrets import secret_name
 from polyfleet.kube.resources import SECRETS
 from tests.api.identity.conftest import HandClock, People
 
