@@ -11,7 +11,7 @@ from polyfleet.api.core.identity import access_tokens
 from polyfleet.api.core.identity.accounts import create_access_token
 from polyfleet.api.core.identity.authenticator import Identity, require_scope
 from polyfleet.fleet.objects.application import Application, ApplicationSpec
-from polyfleet.fleet.objects.kinds import ACCESS_TOKENS, USERS
+from polyfleet.fleet.objects.kinds import ACCESS_TOKENS
 from polyfleet.fleet.objects.metadata import ObjectMeta
 from polyfleet.fleet.objects.user import User
 from polyfleet.fleet.rights import Principal, Right
@@ -187,16 +187,6 @@ async def test_a_scope_taken_from_the_user_is_gone_from_the_token_at_once(
     token = await new_token(people, user, scopes=["rdfm_admin_rw"])
     await people.change_user(user, scopes=[])
     assert (await bearer(identity, token)).scopes == frozenset()
-
-
-async def test_of_two_users_of_one_name_nobody_gets_in_by_it(
-    identity: Identity, people: People, client: Client, password: str
-) -> None:
-    await people.user("ada", password)
-    second = await client.create(USERS, {"metadata": {"name": "x"}, "spec": {"name": "ada"}})
-    people.users.apply(second)
-    with pytest.raises(Unauthenticated):
-        await identity.log_in("ada", password)
 
 
 async def test_a_request_without_credentials_is_refused(identity: Identity) -> None:
