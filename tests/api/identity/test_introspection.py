@@ -51,7 +51,7 @@ async def test_an_active_token_has_its_scopes_and_roles(
         {**GOOD, "exp": 1},
         {**GOOD, "nbf": time.time() + 86_400},
     ],
-    ids=str,
+    ids=" ".join,
 )
 async def test_a_token_that_the_endpoint_does_not_vouch_for_is_refused(
     start_identity: StartIdentity, issuer: Issuer, answer: dict[str, Any]

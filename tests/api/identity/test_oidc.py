@@ -80,7 +80,7 @@ async def test_scopes_may_be_a_list(tokens: OidcTokens, issuer: Issuer) -> None:
         {"sub": 7},
         {"exp": "soon"},
     ],
-    ids=str,
+    ids=" ".join,
 )
 async def test_a_token_with_a_wrong_claim_is_refused(
     tokens: OidcTokens, issuer: Issuer, claims: dict[str, Any]
