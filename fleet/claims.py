@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from polyfleet.fleet.device_credentials import SECTIONS
 from polyfleet.fleet.instants import parse
 from polyfleet.fleet.names import object_name
 from polyfleet.fleet.objects.application import Application
@@ -20,7 +21,6 @@ YOUNG = timedelta(seconds=60)
 """For how long a claim is believed whose holder is not there yet: it may be in the making."""
 
 ClaimType = Literal["Alias", "UserName", "Subject"]
-_SECTIONS = ("credentials", "authentication")
 
 
 class ClaimedName(NamedTuple):
@@ -83,7 +83,7 @@ def _is_gone(holder: Device | Application) -> bool:
 
 
 def _unique_users(spec: dict[str, Any]) -> Iterator[str]:
-    for section in _SECTIONS:
+    for section in SECTIONS:
         entries = _object(spec.get(section)).get("credentials")
         for entry in entries if isinstance(entries, list) else ():
             user = _object(_object(entry).get("user"))

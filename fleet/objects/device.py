@@ -2,6 +2,7 @@
 
 import msgspec
 
+from polyfleet.fleet.objects.lock import data_disables
 from polyfleet.fleet.objects.metadata import NO_DATA, ObjectMeta, Status, View
 
 _NOTHING = msgspec.Raw(b"[]")
@@ -11,7 +12,7 @@ class DeviceSpec(View, frozen=True, kw_only=True):
     """What people declare about a device.
 
     `attributes` stays encoded JSON (`fleet.attributes` reads it), and so does `data`: most
-    requests never look at them.
+    requests never look at them. `disabled` holds too if only the data says so.
     """
 
     application: str
@@ -25,6 +26,11 @@ class DeviceSpec(View, frozen=True, kw_only=True):
     hold: bool = False
     pin: str | None = None
     data: msgspec.Raw = NO_DATA
+
+    def __post_init__(self) -> None:
+        """Let the data lock the device out: whoever asks about it need not know of that."""
+        if not self.disabled and data_disables(self.data):
+            msgspec.structs.force_setattr(self, "disabled", True)
 
 
 class Software(View, frozen=True, kw_only=True):

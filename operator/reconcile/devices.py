@@ -12,6 +12,7 @@ from polyfleet.fleet.names import application_label
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.group import DeviceGroup
 from polyfleet.fleet.objects.metadata import APPLICATION_LABEL, GROUP_LABEL_PREFIX
+from polyfleet.operator.reconcile.clear_text import credentials_in_clear_text
 from polyfleet.operator.reconcile.conditions import Wanted, condition_list, enumerated, holds
 from polyfleet.operator.reconcile.oversized import oversized
 
@@ -137,6 +138,8 @@ def condition_patch(
         wanted.append(trouble or Wanted(READY, True, "Reconciled", ""))
     if (large := oversized(device, device.spec)) is not None:
         wanted.append(large)
+    if (clear := credentials_in_clear_text(device)) is not None:
+        wanted.append(clear)
     conditions = condition_list(device, wanted, now)
     if conditions is None:
         return None

@@ -260,3 +260,14 @@ def test_data_that_drogue_clients_could_not_send_is_told_until_it_is_smaller(
     fleet.comes_to(kind, unique, lambda _: message in fleet.events("DataTooLarge"))
     fleet.patch(kind, unique, spec={"data": {"spec": {"a": "x"}}})
     fleet.condition(kind, unique, "Oversized", "False", "DataFits")
+
+
+def test_credentials_in_clear_text_are_told_until_they_are_gone(fleet: Any, unique: str) -> None:
+    def data(password: Any) -> dict[str, Any]:
+        return {"spec": {"credentials": {"credentials": [{"pass": password}]}}}
+
+    fleet.create("Device", unique, data=data("secret"))
+    message = fleet.condition("Device", unique, "CredentialsInClearText", "True", "NotHashed")
+    assert "secret" not in message
+    fleet.patch("Device", unique, spec={"data": data({"sha512": "$6$a$b"})})
+    fleet.condition("Device", unique, "CredentialsInClearText", "False", "Hashed")

@@ -27,13 +27,13 @@ from polyfleet.api.dialects.drogue.documents import data_of
 from polyfleet.api.dialects.drogue.errors import NotAcceptable, NotLoggedIn
 from polyfleet.api.dialects.drogue.inboxes import Inboxes, address_of
 from polyfleet.api.dialects.drogue.routes import Route, parameter
-from polyfleet.api.dialects.drogue.sections import is_disabled
 from polyfleet.fleet.instants import timestamp
 from polyfleet.fleet.names import application_label
 from polyfleet.fleet.objects.application import Application
 from polyfleet.fleet.objects.command import Command
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.kinds import COMMANDS
+from polyfleet.fleet.objects.lock import is_disabled
 from polyfleet.fleet.objects.metadata import APPLICATION_LABEL
 from polyfleet.fleet.rights import Right
 

@@ -16,7 +16,7 @@ import anyio.to_thread
 
 from polyfleet.api.core.errors import Invalid
 from polyfleet.api.core.identity import sha512_crypt
-from polyfleet.api.dialects.drogue.sections import CREDENTIAL_SECTIONS, credentials
+from polyfleet.fleet.device_credentials import REFERENCE, SECTIONS, credentials, is_reference
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.kinds import DEVICES
 from polyfleet.kube.client import Client
@@ -24,7 +24,6 @@ from polyfleet.kube.errors import AlreadyExists, Conflict, NotFound
 from polyfleet.kube.resources import SECRETS
 
 AT_ONCE = 2
-_REFERENCE = b"polyfleet-psk:"
 _REFERENCE_BYTES = 16
 _ATTEMPTS = 5
 _MOST_COMPARED = 4
@@ -50,7 +49,7 @@ class CredentialGuard:
         A password whose hash is there already keeps it. Raises Invalid for a reference to a
         pre-shared key that the device does not have.
         """
-        if not any(credentials(spec, name) for name in CREDENTIAL_SECTIONS):
+        if not any(credentials(spec, name) for name in SECTIONS):
             return Protected(spec)
         return await anyio.to_thread.run_sync(_protect, spec, stored, limiter=self._threads)
 
@@ -99,12 +98,12 @@ class PreSharedKeys:
 
 def without_credentials(spec: Mapping[str, Any]) -> dict[str, Any]:
     """Return a spec as people may see it who may not change it."""
-    return {key: value for key, value in spec.items() if key not in CREDENTIAL_SECTIONS}
+    return {key: value for key, value in spec.items() if key not in SECTIONS}
 
 
 def references(spec: Mapping[str, Any]) -> frozenset[str]:
     """Return the references to pre-shared keys in a spec."""
-    return frozenset(psk["key"] for psk in _pre_shared(spec) if _is_reference(psk["key"]))
+    return frozenset(psk["key"] for psk in _pre_shared(spec) if is_reference(psk["key"]))
 
 
 def _protect(spec: dict[str, Any], stored: Mapping[str, Any]) -> Protected:
@@ -112,7 +111,7 @@ def _protect(spec: dict[str, Any], stored: Mapping[str, Any]) -> Protected:
     hashes = _hashes(stored)
     spec = copy.deepcopy(spec)
     keys: dict[str, str] = {}
-    for name in CREDENTIAL_SECTIONS:
+    for name in SECTIONS:
         for number, entry in enumerate(credentials(spec, name)):
             if "pass" in entry:
                 entry["pass"] = _hashed(entry["pass"], hashes.get(None, ()))
@@ -139,7 +138,7 @@ def _hashed(password: str | Mapping[str, Any], stored: list[str] | tuple[()]) ->
 def _hashes(spec: Mapping[str, Any]) -> dict[str | None, list[str]]:
     """Return the stored hashes by user name; None for passwords without one."""
     found: dict[str | None, list[str]] = {}
-    for name in CREDENTIAL_SECTIONS:
+    for name in SECTIONS:
         for entry in credentials(spec, name):
             user = entry.get("user")
             who = user.get("username") if isinstance(user, dict) else None
@@ -155,22 +154,15 @@ def _put_away(psk: dict[str, Any], known: frozenset[str], keys: dict[str, str], 
     key = psk["key"]
     if key in known:
         return
-    if _is_reference(key):
+    if is_reference(key):
         raise Invalid(path, "refers to a key that the device does not have")
-    handle = _REFERENCE + secrets.token_hex(_REFERENCE_BYTES).encode()
+    handle = REFERENCE + secrets.token_hex(_REFERENCE_BYTES).encode()
     psk["key"] = base64.b64encode(handle).decode()
     keys[psk["key"]] = key
 
 
-def _is_reference(key: str) -> bool:
-    try:
-        return base64.b64decode(key).startswith(_REFERENCE)
-    except ValueError:
-        return False
-
-
 def _pre_shared(spec: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    for name in CREDENTIAL_SECTIONS:
+    for name in SECTIONS:
         for entry in credentials(spec, name):
             psk = entry.get("psk")
             if isinstance(psk, dict) and isinstance(psk.get("key"), str):
@@ -183,7 +175,7 @@ def _entries(keys: Mapping[str, str]) -> dict[str, str]:
 
 def _entry(reference: str) -> str:
     """Return the name of a key within its Secret."""
-    return base64.b64decode(reference).removeprefix(_REFERENCE).decode(errors="replace")
+    return base64.b64decode(reference).removeprefix(REFERENCE).decode(errors="replace")
 
 
 def _metadata(name: str, device: Device) -> dict[str, Any]:

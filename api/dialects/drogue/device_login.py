@@ -1,6 +1,5 @@
 """Devices that prove who they are by a password: `<device>@<application>`, or a user name."""
 
-import hmac
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -16,7 +15,7 @@ from polyfleet.api.core.identity.memo import Memo
 from polyfleet.api.core.identity.throttle import Throttle
 from polyfleet.api.dialects.drogue.credentials import AT_ONCE
 from polyfleet.api.dialects.drogue.documents import data_of
-from polyfleet.api.dialects.drogue.sections import credentials
+from polyfleet.fleet.device_credentials import credentials
 from polyfleet.fleet.objects.application import Application
 from polyfleet.fleet.objects.device import Device
 
@@ -83,14 +82,11 @@ def _passwords(device: Device) -> Iterator[tuple[str | None, tuple[str, str]]]:
 
 
 def _kinds(password: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(password, str):
-        yield "plain", password
-    elif isinstance(password, Mapping):
+    """Yield the hashes: a password in clear text, as kubectl may write it, opens nothing."""
+    if isinstance(password, Mapping):
         yield from ((kind, text) for kind, text in password.items() if isinstance(text, str))
 
 
 def _matches(given: str, stored: tuple[str, str]) -> bool:
     kind, text = stored
-    if kind == "sha512":
-        return sha512_crypt.verify(given, text)
-    return kind == "plain" and hmac.compare_digest(given.encode(), text.encode())
+    return kind == "sha512" and sha512_crypt.verify(given, text)

@@ -18,7 +18,6 @@ from polyfleet.api.dialects.drogue.documents import Documents, data_of, device_d
 from polyfleet.api.dialects.drogue.errors import ReferenceNotFound
 from polyfleet.api.dialects.drogue.resources import Given, Preconditions
 from polyfleet.api.dialects.drogue.routes import Route, parameter
-from polyfleet.api.dialects.drogue.sections import is_disabled
 from polyfleet.fleet.claims import ClaimedName, claimed_by, device_names
 from polyfleet.fleet.instants import timestamp
 from polyfleet.fleet.names import application_label, object_name
@@ -26,6 +25,7 @@ from polyfleet.fleet.objects.application import Application
 from polyfleet.fleet.objects.claim import ClaimHolder
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.kinds import DEVICES
+from polyfleet.fleet.objects.lock import is_disabled, without_lock
 from polyfleet.fleet.objects.metadata import APPLICATION_LABEL, SERIAL_LABEL
 from polyfleet.fleet.rights import Right
 from polyfleet.kube import claims
@@ -145,7 +145,7 @@ class DeviceRoutes:
             "deviceId": given.name,
             "createdAt": timestamp(facade.clock()),
         }
-        if data := given.data(protected.spec):
+        if data := given.data(without_lock(protected.spec)):
             spec["data"] = data
         if is_disabled(given.spec):
             spec["disabled"] = True
@@ -222,9 +222,10 @@ class DeviceRoutes:
         """Write what is given; return False if somebody else was faster."""
         home, stored = device.spec.application, data_of(device).spec
         protected = await self._guard.protect(given.spec, stored)
-        operations = writing.operations(device, given, given.data(protected.spec))
+        operations = writing.operations(device, given, given.data(without_lock(protected.spec)))
         disabled = is_disabled(given.spec)
-        if disabled != device.spec.disabled:
+        if disabled != device.spec.disabled or (disabled and operations):
+            # In one place only: whoever unlocks it by kubectl need not know of another.
             operations.append({"op": "add", "path": "/spec/disabled", "value": disabled})
         if not operations:
             return True

@@ -15,9 +15,10 @@ import orjson
 from polyfleet.api.dialects.drogue import labels
 from polyfleet.api.dialects.drogue.access import finalizers_of
 from polyfleet.api.dialects.drogue.credentials import without_credentials
-from polyfleet.api.dialects.drogue.sections import is_disabled
+from polyfleet.fleet.device_credentials import without_clear_text
 from polyfleet.fleet.objects.application import Application
 from polyfleet.fleet.objects.device import Device
+from polyfleet.fleet.objects.lock import is_disabled
 from polyfleet.fleet.objects.metadata import ObjectMeta
 
 _REMEMBERED = 16_384
@@ -71,7 +72,8 @@ def device_document(device: Device, application: Application, *, secret: bool) -
     metadata["application"] = application.spec.name
     metadata["resourceVersion"] = version_of(device)
     spec = with_lock(data.spec, disabled=device.spec.disabled)
-    return _document(metadata, data, spec if secret else without_credentials(spec))
+    shown = without_clear_text(spec) if secret else without_credentials(spec)
+    return _document(metadata, data, shown)
 
 
 def with_lock(spec: Mapping[str, Any], *, disabled: bool) -> dict[str, Any]:

@@ -9,8 +9,8 @@ import msgspec
 
 from polyfleet.api.core.errors import Invalid
 from polyfleet.api.core.identity import sha512_crypt
+from polyfleet.fleet.device_credentials import SECTIONS, credentials
 
-CREDENTIAL_SECTIONS = ("credentials", "authentication")
 MAX_CREDENTIALS = 32
 MAX_NAMES = 64
 _LONGEST_NAME = 255
@@ -129,10 +129,10 @@ def check_device(spec: Mapping[str, Any]) -> None:
     for name in names:
         if not name or len(name.encode()) > _LONGEST_NAME:
             raise Invalid("spec.alias", f"each must have 1 to {_LONGEST_NAME} bytes")
-    entries = [entry for name in CREDENTIAL_SECTIONS for entry in credentials(spec, name)]
+    entries = [entry for name in SECTIONS for entry in credentials(spec, name)]
     if len(entries) > MAX_CREDENTIALS:
         raise Invalid("spec.authentication", f"has more than {MAX_CREDENTIALS} credentials")
-    for name in CREDENTIAL_SECTIONS:
+    for name in SECTIONS:
         for number, entry in enumerate(credentials(spec, name)):
             _check_credential(entry, f"spec.{name}.credentials[{number}]")
 
@@ -147,21 +147,6 @@ def aliases(spec: Mapping[str, Any]) -> list[str]:
     section = spec.get("alias") or []
     found = section.get("aliases", []) if isinstance(section, Mapping) else section
     return list(found)
-
-
-def credentials(spec: Mapping[str, Any], section: str) -> list[dict[str, Any]]:
-    """Return the credentials of one section; none for a section that is not of the known form."""
-    found = spec.get(section)
-    entries = found.get("credentials") if isinstance(found, Mapping) else None
-    return [item for item in entries if isinstance(item, dict)] if isinstance(entries, list) else []
-
-
-def is_disabled(spec: Mapping[str, Any]) -> bool:
-    """Say whether the section `core` locks out; one that cannot be read does."""
-    core = spec.get("core")
-    if core is None:
-        return False
-    return not isinstance(core, Mapping) or core.get("disabled", False) is not False
 
 
 def _check(spec: Mapping[str, Any], known: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.dialects.rdfm.fleet import Fleet
 from tests.dialects.waiting import eventually
@@ -161,13 +162,18 @@ def test_a_denied_device_stays_out_and_is_not_listed(fleet: Fleet, shared_kubect
     assert fleet.manager.post("/api/v1/auth/register", json=body).status_code == 404
 
 
-def test_a_device_that_is_locked_out_gets_no_token(fleet: Fleet, shared_kubectl: Kubectl) -> None:
+@pytest.mark.parametrize(
+    "lock", [{"disabled": True}, {"data": {"spec": {"core": {"disabled": True}}}}]
+)
+def test_a_device_that_is_locked_out_gets_no_token(
+    fleet: Fleet, shared_kubectl: Kubectl, lock: dict[str, Any]
+) -> None:
     device, number = fleet.device()
     token = device.token()
     store = fleet.server.facade.cache.devices
     found = store.by_serial(number)
     assert found is not None
-    patch = '{"spec":{"disabled":true}}'
+    patch = json.dumps({"spec": lock})
     shared_kubectl("patch", "device", found.metadata.name, "--type=merge", "-p", patch)
     eventually(lambda: device.check(token).status_code == 401)
     assert device.ask().status_code == 401
