@@ -170,6 +170,9 @@ def test_a_secret_of_somebody_else_gives_no_environment(place: Place, shop: Work
     secret = release["spec"]["config"]["secretName"]
     give(place, place.elsewhere, "Secret", secret, stringData={"env.GREETING": "forged"})
     place.kubectl("delete", "serviceaccount", f"app-{name}")
+    # Nobody watches ServiceAccounts: what makes the operator look again is a change of ours.
+    processes = [{"type": "cmd", "replicas": 2}]
+    shop.fleet.patch("Application", name, spec={"workload": {"processes": processes}})
 
     told = shop.fleet.comes_to(
         "Application",
