@@ -292,6 +292,20 @@ def test_a_command_is_run_and_its_container_goes(
     eventually(lambda: cluster.runs(deployed) == [])
 
 
+def test_a_command_is_run_in_an_application_of_drogue_that_was_never_configured(
+    controller: Controller, cluster: Cluster
+) -> None:
+    name = f"drogue-{secrets.token_hex(4)}"
+    body, bearer = {"metadata": {"name": name}}, f"Bearer {controller.owner.token}"
+    headers = {"Authorization": bearer}
+    made = controller.owner.post("/api/registry/v1alpha1/apps", json=body, headers=headers)
+    assert made.status_code == 201
+    controller.build(name)
+    cluster.account(name)
+    reply = controller.owner.post(f"/v1/apps/{name}/run", json={"command": "echo hi"})
+    assert (reply.status_code, reply.json()) == (200, {"rc": 0, "output": "hi\n"})
+
+
 def test_a_command_that_cannot_be_run_says_why(
     controller: Controller, app: str, cluster: Cluster, node: FakeNode
 ) -> None:
