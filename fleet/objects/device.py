@@ -29,7 +29,7 @@ class DeviceSpec(View, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Let the data lock the device out: whoever asks about it need not know of that."""
-        if not self.disabled and data_disables(self.data):
+        if self.data is not NO_DATA and not self.disabled and data_disables(self.data):
             msgspec.structs.force_setattr(self, "disabled", True)
 
 

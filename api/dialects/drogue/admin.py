@@ -18,9 +18,12 @@ from polyfleet.fleet.objects.application import Application, UserReference
 from polyfleet.fleet.objects.kinds import APPLICATIONS
 from polyfleet.fleet.objects.user import User
 from polyfleet.fleet.rights import Right, is_meant
+from polyfleet.kube.errors import Conflict
 
 BASE = "/api/admin/v1alpha1"
 MAX_MEMBERS = 1000
+_ATTEMPTS = 12
+"""With the pauses in between about ten seconds."""
 _ROLES = {"reader": "reader", "manager": "manager", "writer": "manager", "admin": "admin"}
 
 
@@ -132,7 +135,11 @@ class AdminRoutes:
     ) -> None:
         if not application.present:
             raise errors.NotFound("the application is being deleted")
-        await self._facade.writer.update(APPLICATIONS, application.metadata.name, decide)
+        name = application.metadata.name
+        try:
+            await self._facade.writer.update(APPLICATIONS, name, decide, attempts=_ATTEMPTS)
+        except Conflict:
+            raise errors.Unavailable("it changes all the time", retry_after=1.0) from None
 
     def _members(self, given: object) -> list[dict[str, str]]:
         entries = resources.object_of(given, "members")

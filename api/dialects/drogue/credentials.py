@@ -14,8 +14,9 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
-from polyfleet.api.core.errors import Invalid
+from polyfleet.api.core.errors import Invalid, Unavailable
 from polyfleet.api.core.identity import sha512_crypt
+from polyfleet.api.dialects.drogue.patience import Patience
 from polyfleet.fleet.device_credentials import REFERENCE, SECTIONS, credentials, is_reference
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.kinds import DEVICES
@@ -25,7 +26,6 @@ from polyfleet.kube.resources import SECRETS
 
 AT_ONCE = 2
 _REFERENCE_BYTES = 16
-_ATTEMPTS = 5
 _MOST_COMPARED = 4
 
 
@@ -61,12 +61,12 @@ class PreSharedKeys:
         self._client = client
 
     async def add(self, device: Device, keys: Mapping[str, str]) -> None:
-        """Keep keys by reference. May raise ApiError."""
+        """Keep keys by reference. May raise ApiError and Unavailable."""
         if keys:
             await self._change(device, lambda data: data | _entries(keys))
 
     async def keep_only(self, device: Device, references: frozenset[str]) -> None:
-        """Forget the keys that nothing refers to any more. May raise ApiError."""
+        """Forget the keys that nothing refers to any more. May raise ApiError and Unavailable."""
         kept = {_entry(reference) for reference in references}
         await self._change(
             device, lambda data: {key: value for key, value in data.items() if key in kept}
@@ -74,13 +74,13 @@ class PreSharedKeys:
 
     async def _change(self, device: Device, change: Any) -> None:
         name = f"device-{device.metadata.uid}-psk"
-        for attempt in range(_ATTEMPTS):
+        patience = Patience()
+        while True:
             try:
                 return await self._try_to_change(name, device, change)
             except (AlreadyExists, Conflict):
-                if attempt == _ATTEMPTS - 1:
-                    raise
-        return None
+                if not await patience.pause():
+                    raise Unavailable("it changes all the time", retry_after=1.0) from None
 
     async def _try_to_change(self, name: str, device: Device, change: Any) -> None:
         try:

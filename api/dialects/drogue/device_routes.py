@@ -180,7 +180,7 @@ class DeviceRoutes:
             if not taken:
                 await self._keys.add(device, keys)
                 return
-        except ApiError:
+        except (ApiError, errors.Unavailable):
             await self._undo(device)
             raise
         await self._undo(device)

@@ -5,10 +5,11 @@ from typing import Any, TypeVar
 
 import orjson
 
-from polyfleet.api.core.errors import Conflict
+from polyfleet.api.core.errors import Conflict, Unavailable
 from polyfleet.api.dialects.drogue import labels
 from polyfleet.api.dialects.drogue.access import FINALIZER_PREFIX, finalizers_of
 from polyfleet.api.dialects.drogue.documents import data_of, version_of
+from polyfleet.api.dialects.drogue.patience import Patience
 from polyfleet.api.dialects.drogue.resources import Given, Preconditions
 from polyfleet.fleet.objects.application import Application
 from polyfleet.fleet.objects.device import Device
@@ -16,8 +17,6 @@ from polyfleet.fleet.objects.kinds import Kind
 from polyfleet.kube.writer import Writer
 
 Item = TypeVar("Item", Application, Device)
-
-_ATTEMPTS = 8
 
 
 async def settled(
@@ -48,15 +47,18 @@ async def until_written(
     """Try to write until no other writer comes in between.
 
     `attempt` gets the object as it is and returns False if somebody else was faster; then
-    `still_allowed` raises if the caller may no longer write it. Raises Conflict.
+    `still_allowed` raises if the caller may no longer write it. Raises Conflict if a precondition
+    does not hold, and Unavailable if it takes too long.
     """
-    for _ in range(_ATTEMPTS):
+    patience = Patience()
+    while True:
         item = await settled(writer, kind, item, preconditions)
         if await attempt(item):
             return
+        if not await patience.pause():
+            raise Unavailable("it changes all the time", retry_after=1.0)
         item = await writer.read(kind, item.metadata.name)
         still_allowed(item)
-    raise Conflict("it changes all the time")
 
 
 def operations(item: Item, given: Given, data: dict[str, Any]) -> list[dict[str, Any]]:
