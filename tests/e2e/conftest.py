@@ -1,6 +1,6 @@
 """Here everything works on the cluster with a node: namespaces, kubectl, facades, operators."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +8,23 @@ from kubernetes import client
 
 from polyfleet.local.install import connect
 from polyfleet.local.node_cluster import NodeCluster
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Tell what the cluster looked like when a test failed: soon it will be gone."""
+    report = yield
+    kubectl = getattr(item, "funcargs", {}).get("kubectl")
+    if report.when == "call" and report.failed and kubectl is not None:
+        kinds = "applications,releases,deployments,replicasets,pods,events"
+        try:
+            seen = kubectl("get", kinds, "--output=wide")
+        except (AssertionError, OSError) as error:
+            seen = str(error)
+        report.sections.append(("the cluster", seen))
+    return report
 
 
 @pytest.fixture(scope="session")

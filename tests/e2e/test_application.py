@@ -16,8 +16,10 @@ from polyfleet.local.processes import spawn, stop
 from tests.facade_fixtures import FacadeServer, StartFacade
 from tests.node_fixtures import SampleImages
 
-PATIENCE = 240.0
+# Kubernetes' controllers look again after five minutes at what they missed.
+PATIENCE = 420.0
 POLL = 0.2
+pytestmark = pytest.mark.timeout(1800)
 
 
 def eventually(look: Callable[[], Any], what: str, *, seconds: float = PATIENCE) -> Any:
@@ -102,10 +104,18 @@ def server(start_facade: StartFacade, operator: None) -> Iterator[FacadeServer]:
 
 
 def pods(kubectl: Callable[..., str], app: str) -> list[dict[str, Any]]:
-    """Return the application's pods that are not on their way out."""
+    """Return the application's pods that run, or will, and are not on their way out.
+
+    A pod that the kubelet refused or evicted stays as a record that it was there.
+    """
     selector = f"polyfleet.dev/application={app}"
     found = json.loads(kubectl("get", "pods", "-l", selector, "-o", "json"))["items"]
-    return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+    return [
+        pod
+        for pod in found
+        if "deletionTimestamp" not in pod["metadata"]
+        and pod["status"].get("phase") not in {"Failed", "Succeeded"}
+    ]
 
 
 def ready_images(kubectl: Callable[..., str], app: str) -> list[str]:
