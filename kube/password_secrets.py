@@ -12,6 +12,7 @@ from typing import Any
 
 from polyfleet.fleet.objects.kinds import USERS
 from polyfleet.fleet.objects.metadata import GROUP
+from polyfleet.fleet.objects.owners import owner_reference
 from polyfleet.fleet.objects.user import User
 from polyfleet.kube.client import Client
 from polyfleet.kube.resources import SECRETS
@@ -50,7 +51,7 @@ def owned_metadata(user: User) -> dict[str, Any]:
     return {
         "name": secret_name(user.spec.name, user.spec.created_at),
         "labels": {USER_LABEL: user.metadata.name},
-        "ownerReferences": [_owner(user)],
+        "ownerReferences": [owner_reference(USERS, user)],
     }
 
 
@@ -73,12 +74,3 @@ async def claim(client: Client, user: User) -> None:
         "ownerReferences": owned["ownerReferences"],
     }
     await client.patch_document(SECRETS, owned["name"], {"metadata": changes})
-
-
-def _owner(user: User) -> dict[str, Any]:
-    return {
-        "apiVersion": USERS.api_version,
-        "kind": USERS.name,
-        "name": user.metadata.name,
-        "uid": user.metadata.uid,
-    }

@@ -22,6 +22,7 @@ from polyfleet.fleet.objects.application import Application
 from polyfleet.fleet.objects.build import Build
 from polyfleet.fleet.objects.kinds import APPLICATIONS, BUILDS, DOMAINS, KEYS, RELEASES
 from polyfleet.fleet.objects.metadata import APPLICATION_LABEL, APPLICATION_UID_LABEL
+from polyfleet.fleet.objects.owners import owner_reference
 from polyfleet.fleet.objects.release import Release
 from polyfleet.fleet.releases import (
     MAX_VALUES_BYTES,
@@ -245,7 +246,7 @@ async def own_config(client: Client, releases: Iterable[Release]) -> None:
             missing = owners.keys() - {owner["uid"] for owner in present}
             if not missing or secret.get("type") != CONFIG_TYPE:
                 return
-            added = [_owner(owners[uid]) for uid in sorted(missing)]
+            added = [owner_reference(RELEASES, owners[uid]) for uid in sorted(missing)]
             patch = {
                 "metadata": {
                     "uid": metadata["uid"],
@@ -344,15 +345,6 @@ def _values(secret: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(found, dict):
             return found
     return {}
-
-
-def _owner(release: Release) -> dict[str, Any]:
-    return {
-        "apiVersion": RELEASES.api_version,
-        "kind": RELEASES.name,
-        "name": release.metadata.name,
-        "uid": release.metadata.uid,
-    }
 
 
 def _application(item: Any) -> tuple[str]:

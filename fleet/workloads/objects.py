@@ -19,6 +19,7 @@ from polyfleet.fleet.objects.metadata import (
     PROCESS_LABEL,
     RELEASE_LABEL,
 )
+from polyfleet.fleet.objects.owners import owner_reference
 from polyfleet.fleet.objects.release import Release
 from polyfleet.fleet.releases import VARIABLE_PREFIX
 from polyfleet.fleet.workloads.processes import (
@@ -72,13 +73,7 @@ def metadata(
     }
     if owned:
         found["ownerReferences"] = [
-            {
-                "apiVersion": APPLICATIONS.api_version,
-                "kind": APPLICATIONS.name,
-                "name": application.metadata.name,
-                "uid": application.metadata.uid,
-                "controller": True,
-            }
+            {**owner_reference(APPLICATIONS, application), "controller": True}
         ]
     return found
 

@@ -20,6 +20,7 @@ from polyfleet.api.dialects.drogue.patience import Patience
 from polyfleet.fleet.device_credentials import REFERENCE, SECTIONS, credentials, is_reference
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.kinds import DEVICES
+from polyfleet.fleet.objects.owners import owner_reference
 from polyfleet.kube.client import Client
 from polyfleet.kube.errors import AlreadyExists, Conflict, NotFound
 from polyfleet.kube.resources import SECRETS
@@ -179,10 +180,4 @@ def _entry(reference: str) -> str:
 
 
 def _metadata(name: str, device: Device) -> dict[str, Any]:
-    owner = {
-        "apiVersion": DEVICES.api_version,
-        "kind": DEVICES.name,
-        "name": device.metadata.name,
-        "uid": device.metadata.uid,
-    }
-    return {"name": name, "ownerReferences": [owner]}
+    return {"name": name, "ownerReferences": [owner_reference(DEVICES, device)]}
