@@ -19,6 +19,7 @@ from polyfleet.fleet.objects.metadata import (
     OwnedFields,
     OwnedMetadata,
     last_change,
+    last_labelling,
 )
 
 _Shrink = Callable[[Any], Any]
@@ -56,14 +57,10 @@ def _last_changes(entries: tuple[ManagedFields, ...]) -> tuple[ManagedFields, ..
         return ()
     kept = [last]
     if not last.labels:
-        of_labels = max((entry for entry in entries if entry.labels), key=_time, default=None)
+        of_labels = last_labelling(entries)
         if of_labels is not None:
             kept.append(of_labels)
     return tuple([_small(entry) for entry in kept])
-
-
-def _time(entry: ManagedFields) -> str:
-    return entry.time
 
 
 def _small(entry: ManagedFields) -> ManagedFields:

@@ -40,8 +40,9 @@ async def accept(
     object, serial and groups. Raises Conflict if the device is being deleted or its object name
     is taken by another, and what else the API server answers.
     """
-    mirrored = device_labels(enrollment, attribute_labels)
-    device = await _device(writer, cache, serials, enrollment, now, mirrored=mirrored)
+    device = await _device(
+        writer, cache, serials, enrollment, now, attribute_labels=attribute_labels
+    )
     # Gone already, or another one asks under its name by now: either way it is not ours to delete.
     with suppress(NotFound, Conflict):
         await writer.delete(ENROLLMENTS, enrollment, checked=False)
@@ -55,7 +56,7 @@ async def _device(
     enrollment: Enrollment,
     now: datetime,
     *,
-    mirrored: Mapping[str, str],
+    attribute_labels: Sequence[str],
 ) -> Device:
     spec = enrollment.spec
     for _ in range(_ATTEMPTS):
@@ -70,7 +71,7 @@ async def _device(
         labels = {
             APPLICATION_LABEL: application_label(spec.application),
             SERIAL_LABEL: str(await serials.next(DEVICES)),
-            **mirrored,
+            **device_labels(enrollment, attribute_labels),
         }
         try:
             return await writer.create(DEVICES, name, device_spec(enrollment, now), labels=labels)

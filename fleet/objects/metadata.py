@@ -92,7 +92,8 @@ class ObjectMeta(View, frozen=True, kw_only=True):
     @property
     def labelled_at(self) -> str:
         """When who has set labels last wrote anything: no label was set or changed later."""
-        return max((entry.time for entry in self.managed_fields if entry.labels), default="")
+        entry = last_labelling(self.managed_fields)
+        return entry.time if entry is not None else ""
 
     @property
     def terminating(self) -> bool:
@@ -114,6 +115,13 @@ def last_change(entries: tuple[ManagedFields, ...]) -> ManagedFields | None:
         (entry for entry in entries if entry.subresource != "status"),
         key=lambda entry: entry.time,
         default=None,
+    )
+
+
+def last_labelling(entries: tuple[ManagedFields, ...]) -> ManagedFields | None:
+    """Return the entry that tells when who has set labels last wrote anything."""
+    return max(
+        (entry for entry in entries if entry.labels), key=lambda entry: entry.time, default=None
     )
 
 

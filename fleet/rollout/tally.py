@@ -112,7 +112,7 @@ def standing_of(
     if not updated and update is not None and has_failed(rollout, package.metadata.name, update):
         failure = RolloutFailure(device=meta.name, message=update.message, at=update.at)
     return Standing(
-        reached=_is_reached(rollout, package, device, groups),
+        reached=_is_reached(rollout, package, device, groups, _place(rollout, device)),
         offered=update is not None and update.package == package.metadata.name,
         updated=updated,
         failure=failure,
@@ -140,21 +140,23 @@ def places(
         meta = device.metadata
         if step.selector is not None and not selectors.matches(step.selector, meta.labels):
             continue
-        if _is_reached(rollout, package, device, groups):
+        place = _place(rollout, device)
+        if _is_reached(rollout, package, device, groups, place):
             yield 0.0
         elif is_counted(rollout, step.selector, until, meta, groups):
-            yield position(rollout.seed, device.spec.application, device.spec.device_id)
+            yield place
 
 
 def _is_reached(
-    rollout: LiveRollout, package: Package, device: Device, groups: tuple[str, ...]
+    rollout: LiveRollout, package: Package, device: Device, groups: tuple[str, ...], place: float
 ) -> bool:
-    if not rollout.open:
-        return False
     offered = was_offered(rollout, package.metadata.name, device.status.update)
     steps = selecting(rollout, device.metadata.labels)
-    place = position(rollout.seed, device.spec.application, device.spec.device_id)
     return reached(rollout, steps, place, device.metadata, groups, offered=offered) is not None
+
+
+def _place(rollout: LiveRollout, device: Device) -> float:
+    return position(rollout.seed, device.spec.application, device.spec.device_id)
 
 
 def _target_groups(rollout: LiveRollout, device: Device) -> tuple[str, ...] | None:
