@@ -10,17 +10,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import anyio.to_thread
 import httpx
 import pytest
-from prometheus_client import CollectorRegistry
 
 from polyfleet.api.core.identity.password_hashes import PasswordHashes
 from polyfleet.kube.client import Client
-from polyfleet.kube.configuration import load_connection
 from polyfleet.kube.password_secrets import secret_name
 from polyfleet.kube.releases import create_config
 from tests.conftest import kubectl_in
+from tests.facade_client import facade_client
 from tests.faults.site import Site, site_at, wait_for
 from tests.operator.conftest import Fleet, Start, eventually
 
@@ -93,13 +91,7 @@ def uid_of(item: dict[str, Any]) -> str:
 
 async def leave_config(kubeconfig: Path, namespace: str, application: str, uuid: str) -> None:
     """Make the Secret of a configuration, as a facade does that dies before it names it."""
-    connection = await anyio.to_thread.run_sync(load_connection, kubeconfig)
-    async with Client(
-        connection,
-        namespace=namespace,
-        field_manager="polyfleet-facade",
-        registry=CollectorRegistry(),
-    ) as client:
+    async with facade_client(kubeconfig, namespace, Client) as client:
         await create_config(client, application, uuid, {"A": "1"})
 
 
@@ -163,13 +155,7 @@ async def test_the_values_of_what_is_just_being_made_stay(
 
 async def leave_password(kubeconfig: Path, namespace: str, name: str, created_at: str) -> str:
     """Store a password, as a facade does that dies before it makes the user; return its Secret."""
-    connection = await anyio.to_thread.run_sync(load_connection, kubeconfig)
-    async with Client(
-        connection,
-        namespace=namespace,
-        field_manager="polyfleet-facade",
-        registry=CollectorRegistry(),
-    ) as client:
+    async with facade_client(kubeconfig, namespace, Client) as client:
         await PasswordHashes(client).deposit(name, created_at, name, "open sesame")
     return secret_name(name, created_at)
 

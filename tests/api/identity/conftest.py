@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from prometheus_client import CollectorRegistry
 
 from polyfleet.api.core.identity.authenticator import Identity
 from polyfleet.api.core.identity.password_hashes import PasswordHashes
@@ -21,9 +20,9 @@ from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.kinds import ACCESS_TOKENS, DEVICES, USERS
 from polyfleet.fleet.objects.user import AccessToken, User
 from polyfleet.kube.client import Client
-from polyfleet.kube.configuration import load_connection
 from polyfleet.kube.store import Store
 from tests.api.identity.issuer import Issuer, PrivateKey, running_issuer
+from tests.facade_client import facade_client
 
 
 class HandClock:
@@ -100,13 +99,7 @@ async def client(
 ) -> AsyncIterator[Client]:
     """Provide a client with the chart's rights of the facade."""
     path = await asyncio.to_thread(service_account_kubeconfig, "polyfleet-facade")
-    connection = await asyncio.to_thread(load_connection, path)
-    async with Client(
-        connection,
-        namespace=namespace,
-        field_manager="polyfleet-facade",
-        registry=CollectorRegistry(),
-    ) as opened:
+    async with facade_client(path, namespace, Client) as opened:
         yield opened
 
 

@@ -7,7 +7,6 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from polyfleet.api.core.errors import Unauthenticated
 from polyfleet.api.core.identity.accounts import create_user
@@ -15,10 +14,10 @@ from polyfleet.api.core.identity.authenticator import Identity
 from polyfleet.api.core.identity.password_hashes import PasswordHashes
 from polyfleet.fleet.objects.kinds import USERS
 from polyfleet.kube.client import Client
-from polyfleet.kube.configuration import load_connection
 from polyfleet.kube.errors import AlreadyExists
 from polyfleet.kube.writer import Writer
 from tests.api.identity.conftest import People
+from tests.facade_client import facade_client
 from tests.kube.transactions.side import GatedClient
 
 REQUESTS = 3
@@ -31,13 +30,7 @@ async def doomed(
 ) -> AsyncIterator[GatedClient]:
     """Provide the client of a process that dies."""
     path = await asyncio.to_thread(service_account_kubeconfig, "polyfleet-facade")
-    connection = await asyncio.to_thread(load_connection, path)
-    async with GatedClient(
-        connection,
-        namespace=namespace,
-        field_manager="polyfleet-facade",
-        registry=CollectorRegistry(),
-    ) as opened:
+    async with facade_client(path, namespace, GatedClient) as opened:
         yield opened
 
 
