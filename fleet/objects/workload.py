@@ -43,18 +43,20 @@ class OwnedMeta(ObjectMeta, frozen=True, kw_only=True):
 
 
 class WorkloadCondition(View, frozen=True, kw_only=True):
-    """One aspect of a Deployment's or Pod's state; its times, which may be null, are not read."""
+    """One aspect of a Deployment's or Pod's state."""
 
     type: str
     status: str
     reason: str = ""
     message: str = ""
+    last_transition_time: str | None = None
 
 
 class DeploymentSpec(View, frozen=True, kw_only=True):
-    """How many instances are wanted."""
+    """How many instances are wanted, and for how long one must be ready to count as available."""
 
     replicas: int = 1
+    min_ready_seconds: int = 0
 
 
 class DeploymentStatus(View, frozen=True, kw_only=True):

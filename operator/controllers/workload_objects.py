@@ -139,6 +139,11 @@ class Deploy:
             for type_, wanted in sorted(replicas.items())
         ]
 
+    def releases(self) -> frozenset[str]:
+        """Return the labels of the releases of which there are Pods."""
+        pods = self._cache.store(PODS).find(WORKLOAD, self.application.metadata.uid)
+        return frozenset(pod.metadata.release for pod in pods)
+
     async def _apply_process(self, running: Running, process: Process) -> None:
         name = workload_name(self.application.spec.name, process.type)
         scaled = bool(self._cache.store(AUTOSCALERS).find(SCALED, name))

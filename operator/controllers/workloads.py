@@ -6,7 +6,7 @@ the Release, the objects it becomes, then the conditions that say how far it is.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from polyfleet.fleet.given_values import Given
 from polyfleet.fleet.names import given_config_secret_name
@@ -30,13 +30,19 @@ from polyfleet.operator.reconcile.domains import (
     judge_domain,
     routed_hosts,
 )
-from polyfleet.operator.reconcile.progress import ProcessState, Trouble, is_available
+from polyfleet.operator.reconcile.progress import (
+    ProcessState,
+    Trouble,
+    is_available,
+    stands,
+)
 from polyfleet.operator.reconcile.releases import (
     ReleaseFacts,
     judge_application,
     judge_releases,
     refuse,
     target,
+    unjudged,
 )
 
 _UNVISITED_SECONDS = 0.3
@@ -84,7 +90,7 @@ async def reconcile(context: Context, name: str) -> float | None:
         found = Trouble("Refused", error.message)
         processes = deploy.states({})
     await _write_domains(context, application, runs=wanted.chosen.spec.build is not None)
-    return await _tell(context, application, wanted, processes, found or _missing(wanted))
+    return await _tell(context, deploy, wanted, processes, found or _missing(wanted))
 
 
 async def _release(context: Context, application: Application) -> Release | None:
@@ -160,20 +166,22 @@ def _missing(wanted: _Wanted) -> Trouble | None:
 
 async def _tell(
     context: Context,
-    application: Application,
+    deploy: Deploy,
     wanted: _Wanted,
     processes: Sequence[ProcessState],
     found: Trouble | None,
 ) -> float | None:
-    settings, now = context.settings, context.clock()
+    settings, now, application = context.settings, context.clock(), deploy.application
+    releases = tuple(context.cache.releases.find(OF_APPLICATION, application.spec.name))
     facts = ReleaseFacts(
         application=application,
         newest=wanted.newest,
         chosen=wanted.chosen,
-        releases=tuple(context.cache.releases.find(OF_APPLICATION, application.spec.name)),
+        releases=releases,
         processes=tuple(processes),
         found=found,
         refused=wanted.values.refused if wanted.values is not None else (),
+        standing=_standing(context, deploy, unjudged(wanted.chosen, releases), now),
         deadline=timedelta(seconds=settings.workload_deadline),
         pulling=timedelta(seconds=settings.workload_pull_deadline),
     )
@@ -188,6 +196,21 @@ async def _tell(
     if again <= 0:
         return 0.0
     return min(again, settings.workload_resync)
+
+
+def _standing(
+    context: Context, deploy: Deploy, releases: Sequence[Release], now: datetime
+) -> frozenset[int]:
+    found, there = set(), deploy.releases()
+    for release in releases:
+        label = f"v{release.spec.version}"
+        build = context.cache.builds.get(release.spec.build or "") if label in there else None
+        if build is not None:
+            processes = wanted_processes(deploy.application, build)
+            states = deploy.states({process.type: process.replicas for process in processes})
+            if stands(states, label, now):
+                found.add(release.spec.version)
+    return frozenset(found)
 
 
 async def _write_refusal(context: Context, application: Application, found: Trouble) -> float:

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from polyfleet.fleet.objects.workload import ContainerStatus, Deployment, Pod
+from polyfleet.fleet.instants import parse
+from polyfleet.fleet.objects.workload import ContainerStatus, Deployment, Pod, WorkloadCondition
 
 _PULLING = frozenset({"ContainerCreating", "PodInitializing"})
 _PULL_FAILED = frozenset(
@@ -77,6 +79,18 @@ def is_available(process: ProcessState, label: str) -> bool:
     )
 
 
+def stands(processes: Sequence[ProcessState], label: str, now: datetime) -> bool:
+    """Say whether a release that is to be replaced still has all its instances, available.
+
+    Its Deployments tell of the newer release already, so its Pods are counted.
+    """
+    counted = [(process, _available_pods(process, label, now)) for process in processes]
+    # Nothing is proven of a release of which nothing is to run any more.
+    return any(count for _, count in counted) and all(
+        count >= process.replicas for process, count in counted
+    )
+
+
 def trouble(processes: Sequence[ProcessState], label: str) -> Trouble | None:
     """Return what keeps a release from being available; None if it only needs time."""
     found = [
@@ -115,6 +129,25 @@ def counts(processes: Iterable[ProcessState]) -> Mapping[str, object]:
         ],
         "running": f"{ready}/{wanted}",
     }
+
+
+def _available_pods(process: ProcessState, label: str, now: datetime) -> int:
+    found = process.deployment
+    least = timedelta(seconds=found.spec.min_ready_seconds if found is not None else 0)
+    return sum(
+        pod.metadata.release == label
+        and not pod.metadata.terminating
+        and pod.spec.active_deadline_seconds is None
+        and any(_held_for(one, least, now) for one in pod.status.conditions if one.type == "Ready")
+        for pod in process.pods
+    )
+
+
+def _held_for(condition: WorkloadCondition, least: timedelta, now: datetime) -> bool:
+    if condition.status != "True":
+        return False
+    since = condition.last_transition_time
+    return not least or (since is not None and parse(since) + least <= now)
 
 
 def _troubles(process: ProcessState, label: str) -> Iterable[Trouble]:

@@ -52,7 +52,8 @@ class ReleaseFacts:
     """What the releases of an application are judged by.
 
     `chosen` is the one to run, `found` what kept the operator from bringing it to run, `refused`
-    the variables that Kubernetes does not take.
+    the variables that Kubernetes does not take, `standing` the numbers of the releases that are
+    replaced before anything was said of them, and whose instances are all available.
     """
 
     application: Application
@@ -64,6 +65,7 @@ class ReleaseFacts:
     pulling: timedelta
     found: Trouble | None = None
     refused: tuple[str, ...] = ()
+    standing: frozenset[int] = frozenset()
 
     @property
     def label(self) -> str:
@@ -90,17 +92,30 @@ def target(newest: Release, releases: Iterable[Release]) -> Release:
     return _last_good(newest, releases) or newest
 
 
+def unjudged(chosen: Release, releases: Iterable[Release]) -> list[Release]:
+    """Return the releases that were replaced before it was seen whether they came to run."""
+    return [
+        release
+        for release in releases
+        if release.metadata.name != chosen.metadata.name
+        and release.spec.build is not None
+        and not holds(release, DEPLOYED)
+        and not holds(release, FAILED)
+    ]
+
+
 def judge_releases(
     facts: ReleaseFacts, now: datetime
 ) -> tuple[list[tuple[Release, Verdict]], float]:
     """Return what the releases' status should say, and in how many seconds to look again."""
     verdict, again = _judge_chosen(facts, now)
-    found = [(facts.chosen, verdict)]
-    found.extend(
-        (release, _judge_other(release, now))
+    # The others first: whether one of them is good must be told before the chosen one has failed.
+    found = [
+        (release, _judge_other(facts, release, now))
         for release in facts.releases
         if release.metadata.name != facts.chosen.metadata.name
-    )
+    ]
+    found.append((facts.chosen, verdict))
     return [(one, what) for one, what in found if what.status is not None], again
 
 
@@ -174,7 +189,7 @@ def _deployed(facts: ReleaseFacts, now: datetime) -> Verdict:
     return Verdict(status=status_patch(release, wanted, now), notices=notices)
 
 
-def _judge_other(release: Release, now: datetime) -> Verdict:
+def _judge_other(facts: ReleaseFacts, release: Release, now: datetime) -> Verdict:
     failed = next((one for one in release.status.conditions if one.type == FAILED), None)
     why = Trouble(_SUPERSEDED, "")
     if failed is not None and failed.status == "True":
@@ -182,6 +197,8 @@ def _judge_other(release: Release, now: datetime) -> Verdict:
     wanted = [Wanted(CURRENT, False, why.reason, ""), Wanted(READY, False, *why)]
     if holds(release, PROGRESSING):
         wanted.append(Wanted(PROGRESSING, False, _SUPERSEDED, ""))
+    if release.spec.version in facts.standing:
+        wanted.append(Wanted(DEPLOYED, True, "Available", ""))
     return Verdict(status=status_patch(release, wanted, now))
 
 

@@ -50,6 +50,33 @@ def test_a_broken_release_fails_and_the_last_good_one_runs_again(shop: Workload)
     eventually(lambda: bool(shop.kubectl(*wanted)), "an event")
 
 
+def test_the_last_good_release_may_have_been_replaced_before_it_was_judged(
+    admin_kubeconfig: Path, start_operator: Start, unique: str
+) -> None:
+    with running_place(admin_kubeconfig, start_operator, workload_deadline=3600) as place:
+        shop = place.application(unique)
+        shop.build(f"{unique}-1", "registry/shop:1")
+        shop.comes_to_run(1)
+        shop.build(f"{unique}-2", "registry/shop:2")
+        eventually(lambda: len(shop.pods("v2")) == 1, "the pod of v2")
+        place.operator.process.kill()
+        place.operator.process.wait()
+
+        def only_the_second() -> bool:
+            shop.set_pods("v2", running())
+            status = shop.deployment("cmd")["status"]
+            return not shop.pods("v1") and status.get("availableReplicas") == 1
+
+        eventually(only_the_second, "v2 runs, and nobody has seen it")
+        shop.build(f"{unique}-3", "registry/broken:1")
+        with start_operator(place.fleet.namespace, workload_deadline=3600, workload_settle=0):
+            broken = waiting("InvalidImageName", "cannot parse registry/broken:1")
+            eventually(lambda: shop.set_pods("v3", broken) == 1, "the pod of v3")
+            shop.fleet.condition("Release", f"{unique}-v3", "Failed", "True", "ImagePullFailed")
+            found = shop.comes_to_run(2)
+            assert found["status"]["release"] == 2
+
+
 def test_a_release_that_crashes_says_so(shop: Workload) -> None:
     name = f"{shop.application}-v1"
     shop.build(f"{shop.application}-1", "registry/shop:1")

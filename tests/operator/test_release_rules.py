@@ -9,12 +9,19 @@ import pytest
 from polyfleet.fleet.objects.application import Application
 from polyfleet.fleet.objects.release import Release
 from polyfleet.fleet.objects.workload import Deployment, Pod
-from polyfleet.operator.reconcile.progress import ProcessState, Trouble, is_available, trouble
+from polyfleet.operator.reconcile.progress import (
+    ProcessState,
+    Trouble,
+    is_available,
+    stands,
+    trouble,
+)
 from polyfleet.operator.reconcile.releases import (
     ReleaseFacts,
     judge_application,
     judge_releases,
     target,
+    unjudged,
 )
 
 NOW = datetime(2030, 1, 1, 12, 0, 0, tzinfo=UTC)
@@ -226,6 +233,63 @@ def test_the_last_good_release_runs_again_after_a_failure() -> None:
     assert conditions["WorkloadReady"]["reason"] == "ReturnedToLastGood"
     assert conditions["WorkloadReady"]["status"] == "False"
     assert status["status"]["release"] == status["status"]["deployedRelease"] == 1
+
+
+def ready_pod(number: int, *, ago: float = 0, **fields: Any) -> Pod:
+    metadata = {"name": "p", "labels": {"polyfleet.dev/release": f"v{number}"}}
+    document = {
+        "metadata": metadata,
+        "status": {"conditions": [condition("Ready", "True", ago=ago)]},
+        **fields,
+    }
+    return msgspec.convert(document, Pod)
+
+
+@pytest.mark.parametrize(
+    ("found", "it_stands"),
+    [
+        ((ready_pod(2), ready_pod(2)), True),
+        ((ready_pod(2), ready_pod(2), pod(3)), True),
+        ((ready_pod(2), ready_pod(3)), False),
+        ((ready_pod(2), pod(2)), False),
+        ((ready_pod(2), pod(2, conditions=[condition("Ready", "False")])), False),
+        ((ready_pod(2), ready_pod(2, spec={"activeDeadlineSeconds": 60})), False),
+        ((), False),
+    ],
+)
+def test_a_replaced_release_stands_while_all_its_instances_do(
+    found: tuple[Pod, ...], it_stands: bool
+) -> None:
+    assert stands([process(deployment(3), *found)], "v2", NOW) is it_stands
+
+
+def test_a_release_stands_once_its_instances_were_ready_for_as_long_as_they_must() -> None:
+    settling = msgspec.convert(
+        {"metadata": {"name": "d"}, "spec": {"minReadySeconds": 5}}, Deployment
+    )
+    young = process(settling, ready_pod(2, ago=6), ready_pod(2, ago=4))
+    assert not stands([young], "v2", NOW)
+    assert stands([process(settling, ready_pod(2, ago=6), ready_pod(2, ago=5))], "v2", NOW)
+
+
+def test_nothing_is_proven_of_a_release_of_which_nothing_is_to_run() -> None:
+    none_wanted = ProcessState("web", 0, deployment(3, wanted=0), ())
+    assert not stands([none_wanted], "v2", NOW)
+    assert stands([none_wanted, process(deployment(3), ready_pod(2), ready_pod(2))], "v2", NOW)
+
+
+def test_a_release_that_was_replaced_at_once_is_good_if_it_stands() -> None:
+    good, worse = release(1, condition("Deployed", "True")), release(2)
+    failing = release(3, condition("Progressing", "True", ago=121))
+    assert unjudged(failing, [good, worse, release(4, build=None), failing]) == [worse]
+
+    of = facts(good, worse, failing, state=PULL, standing=frozenset({2}))
+    found = told(of, 2)
+    assert found["Deployed"] == ("True", "Available")
+    assert found["Ready"] == ("False", "Superseded")
+    # A process that dies between two writes must not leave the failure without what is good.
+    assert [item.spec.version for item, _ in judge_releases(of, NOW)[0]] == [1, 2, 3]
+    assert "Deployed" not in told(facts(good, worse, failing, state=PULL), 2)
 
 
 def test_a_release_that_was_good_does_not_fail_later() -> None:
