@@ -30,7 +30,7 @@ def test_an_upload_answers_with_the_package(fleet: Fleet) -> None:
     assert set(package) == KEYS
     assert package["sha256"] == hashlib.sha256(content).hexdigest()
     assert package["driver"] == "local"
-    assert package["created"].endswith(" -0000")
+    assert package["created"].endswith(" GMT")
     assert package["metadata"]["note"] == "hello"
     assert package["metadata"]["rdfm.software.version"] == "v10"
     assert package["metadata"]["rdfm.hardware.devtype"] == "dummy"

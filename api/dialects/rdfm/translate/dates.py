@@ -1,4 +1,4 @@
-"""The two forms in which RDFM writes dates, from the RFC 3339 texts of the cluster."""
+"""Dates as RDFM's document writes them, from the RFC 3339 texts of the cluster."""
 
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -9,13 +9,9 @@ from polyfleet.fleet.objects.metadata import ObjectMeta
 _LARGEST_MEMO = 8192
 
 
-def unzoned(instant: datetime) -> str:
-    """`Thu, 17 Aug 2023 10:41:08 -0000`: in packages, groups and devices."""
-    return format_datetime(instant.astimezone(UTC).replace(tzinfo=None))
-
-
 def greenwich(instant: datetime) -> str:
-    """`Thu, 17 Aug 2023 10:41:08 GMT`: in pending registrations and offers."""
+    """Return `Thu, 17 Aug 2023 10:41:08 GMT`."""
+    # Newer servers write `-0000` in some places; RDFM's clients read both there.
     return format_datetime(instant.astimezone(UTC), usegmt=True)
 
 

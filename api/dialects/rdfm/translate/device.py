@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from polyfleet.api.dialects.rdfm.translate.dates import greenwich, unzoned
+from polyfleet.api.dialects.rdfm.translate.dates import greenwich
 from polyfleet.fleet import attributes
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.enrollment import Enrollment
@@ -28,7 +28,7 @@ def document(device: Device, *, name: str, last_access: datetime | None) -> dict
         "mac_address": name,
         "capabilities": device.status.capabilities or _FRESH_CAPABILITIES,
         "metadata": flat_metadata(device),
-        "last_access": unzoned(last_access) if last_access else None,
+        "last_access": greenwich(last_access) if last_access else None,
         "public_key": keys[0] if keys else None,
     }
 

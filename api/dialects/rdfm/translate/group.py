@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from polyfleet.api.dialects.rdfm.translate.dates import birth, unzoned
+from polyfleet.api.dialects.rdfm.translate.dates import birth, greenwich
 from polyfleet.api.dialects.rdfm.translate.wire import embedded, exact_object, fragment
 from polyfleet.fleet.objects.group import DeviceGroup
 
@@ -22,7 +22,7 @@ def document(
     spec = group.spec
     found = {
         "id": group.serial,
-        "created": unzoned(birth(group.metadata, spec.created_at)),
+        "created": greenwich(birth(group.metadata, spec.created_at)),
         "devices": sorted(devices),
         "packages": list(packages),
         "metadata": _metadata(group),

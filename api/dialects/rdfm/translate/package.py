@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from polyfleet.api.core.errors import Invalid
-from polyfleet.api.dialects.rdfm.translate.dates import birth, unzoned
+from polyfleet.api.dialects.rdfm.translate.dates import birth, greenwich
 from polyfleet.api.dialects.rdfm.translate.wire import canonical, exact_object, fragment
 from polyfleet.fleet.attributes import TYPE_KEY, VERSION_KEY
 from polyfleet.fleet.objects.package import Artifact, Package
@@ -71,7 +71,7 @@ def document(package: Package) -> dict[str, Any]:
     artifact = package.spec.artifact
     return {
         "id": package.serial,
-        "created": unzoned(birth(package.metadata, package.spec.created_at)),
+        "created": greenwich(birth(package.metadata, package.spec.created_at)),
         "sha256": artifact.sha256 if artifact else "",
         "driver": artifact.driver if artifact else "none",
         "metadata": fragment(flat_metadata(package)),

@@ -52,7 +52,7 @@ def test_a_device_has_exactly_the_shared_keys() -> None:
             "load": ["1", "2.5"],
             "tags": ["a", "b"],
         },
-        "last_access": "Sun, 22 Nov 2026 02:00:00 -0000",
+        "last_access": "Sun, 22 Nov 2026 02:00:00 GMT",
         "public_key": "PEM-1",
     }
 

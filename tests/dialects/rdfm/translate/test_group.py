@@ -25,7 +25,7 @@ def test_a_group_has_exactly_the_documented_keys() -> None:
     )
     assert shown == {
         "id": 3,
-        "created": "Mon, 14 Aug 2023 11:50:40 -0000",
+        "created": "Mon, 14 Aug 2023 11:50:40 GMT",
         "devices": [2, 9],
         "packages": [5, 1],
         "metadata": {"description": "A test group", "n": 1.0, "rdfm.group.name": "canary"},

@@ -76,7 +76,7 @@ def test_a_package_has_exactly_the_documented_keys() -> None:
     )
     assert shown(found) == {
         "id": 7,
-        "created": "Thu, 17 Aug 2023 10:41:08 -0000",
+        "created": "Thu, 17 Aug 2023 10:41:08 GMT",
         "sha256": "ab",
         "driver": "local",
         "metadata": {
