@@ -1,7 +1,6 @@
 """Takes a multipart form apart, piece by piece; does no I/O itself."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from email.message import Message
 
 from python_multipart.exceptions import FormParserError
@@ -9,18 +8,11 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from polyfleet.api.core.errors import Invalid, TooLarge, UnsupportedMediaType
 
+MOST_PARTS = 1_000
+LARGEST_FIELDS = 64 * 1024
+"""Bytes of all names and values of a form beside its file."""
+
 _PLAIN_ENCODINGS = frozenset({b"7bit", b"8bit", b"binary"})
-
-
-@dataclass(frozen=True, slots=True)
-class FormLimits:
-    """How much a form may hold beside its file; sizes in bytes."""
-
-    parts: int = 256
-    field: int = 8 * 1024
-    """One field's value."""
-    total: int = 64 * 1024
-    """All names and values together."""
 
 
 class FormReader:
@@ -30,14 +22,13 @@ class FormReader:
     repeated parts the first counts; files under other names are passed over.
     """
 
-    def __init__(self, content_type: str, file_field: str, limits: FormLimits) -> None:
+    def __init__(self, content_type: str, file_field: str) -> None:
         self.fields: dict[str, str] = {}
         self.filename: str | None = None
         """None until the file part has begun."""
         self.finished = False
         """Whether the closing boundary was seen."""
         self._file_field = file_field
-        self._limits = limits
         self._parts = 0
         self._total = 0
         self._headers: dict[bytes, bytes] = {}
@@ -70,8 +61,8 @@ class FormReader:
     def on_part_begin(self) -> None:
         """Count the part and forget the one before."""
         self._parts += 1
-        if self._parts > self._limits.parts:
-            raise TooLarge(f"the form has more than {self._limits.parts} parts")
+        if self._parts > MOST_PARTS:
+            raise TooLarge(f"the form has more than {MOST_PARTS} parts")
         self._headers = {}
         self._field_name = ""
         self._field_value = bytearray()
@@ -135,7 +126,8 @@ class FormReader:
         if kind != b"form-data" or not name:
             raise Invalid("", "a part of the form has no name")
         try:
-            return name.decode(), None if filename is None else filename.decode()
+            # What the client calls its file is not used, and may be in the client's own encoding.
+            return name.decode(), None if filename is None else filename.decode(errors="replace")
         except UnicodeDecodeError:
             raise Invalid("", "the name of a part is not UTF-8 text") from None
 
@@ -148,8 +140,8 @@ class FormReader:
         known = len(self._preamble or b"") - len(self._delimiter) - 1
         found = data.find(b"\r\n" + self._delimiter, max(0, known))
         if found < 0:
-            if len(data) > self._limits.total:
-                raise Invalid("", f"no part begins in the first {self._limits.total} bytes")
+            if len(data) > LARGEST_FIELDS:
+                raise Invalid("", f"no part begins in the first {LARGEST_FIELDS} bytes")
             self._preamble = data
             return b""
         self._preamble = None
@@ -161,13 +153,11 @@ class FormReader:
     def _take_field(self, data: bytes) -> None:
         self._count(len(data))
         self._field_value += data
-        if len(self._field_value) > self._limits.field:
-            raise TooLarge(f"a field of the form is larger than {self._limits.field} bytes")
 
     def _count(self, size: int) -> None:
         self._total += size
-        if self._total > self._limits.total:
-            raise TooLarge(f"the fields of the form are larger than {self._limits.total} bytes")
+        if self._total > LARGEST_FIELDS:
+            raise TooLarge(f"the fields of the form are larger than {LARGEST_FIELDS} bytes")
 
 
 def _boundary(content_type: str) -> bytes:

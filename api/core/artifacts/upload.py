@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 
-from polyfleet.api.core.artifacts.form import FormLimits, FormReader
+from polyfleet.api.core.artifacts.form import FormReader
 from polyfleet.api.core.artifacts.store import ArtifactStore, Incoming, StoredArtifact
 from polyfleet.api.core.errors import Invalid, TooLarge
 
@@ -46,7 +46,6 @@ async def receive_upload(
     maximum_size: int,
     directory_field: str = "",
     keep_head: int = 0,
-    limits: FormLimits | None = None,
     idle_seconds: float = 60,
 ) -> AsyncIterator[Upload]:
     """Read a multipart/form-data body whose part `file` is an artifact; parts in any order.
@@ -59,7 +58,7 @@ async def receive_upload(
     Raises UnsupportedMediaType, Invalid (a broken or incomplete form), TooLarge, and whatever
     the store and the body raise.
     """
-    reader = FormReader(content_type, FILE_FIELD, limits or FormLimits())
+    reader = FormReader(content_type, FILE_FIELD)
     async with (
         AsyncExitStack() as stack,
         aclosing(_pieces(body, maximum_size + _ENVELOPE, idle_seconds)) as pieces,
