@@ -188,7 +188,7 @@ def routes(devices: DeviceRoutes, base: str) -> "list[Route]":
             path=f"{base}/devices",
             endpoint=devices.create,
             summary="Make a device",
-            body=schemas.NewDevice,
+            body=schemas.DeviceNew,
             status=201,
             statuses=(400, 401, 403, 409),
         ),

@@ -1,6 +1,6 @@
 """Which route answers a request, and what its documentation says."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -9,7 +9,8 @@ from pydantic import BaseModel
 
 from polyfleet.api.core import documentation, routing
 from polyfleet.api.dialects.inventory.errors import DEVICE, LOGIN, MANAGEMENT
-from polyfleet.api.dialects.inventory.schemas import ErrorBody
+from polyfleet.api.dialects.inventory.listing import DEFAULT_PER_PAGE, MOST_PER_PAGE
+from polyfleet.api.dialects.inventory.schemas import Error
 
 _SCHEMES = {MANAGEMENT: "ManagementToken", DEVICE: "DeviceToken", LOGIN: "Password"}
 _DESCRIPTIONS = {
@@ -26,6 +27,17 @@ _DESCRIPTIONS = {
     429: "The device reports too often, or too many logins failed",
     503: "The API server, or something else that the request needs, does not answer",
 }
+_QUERY: Mapping[str, Any] = {
+    "page": {"type": "integer", "minimum": 1, "default": 1},
+    "per_page": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": MOST_PER_PAGE,
+        "default": DEFAULT_PER_PAGE,
+    },
+    "has_group": {"type": "boolean"},
+}
+"""Query parameters that are no texts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +54,7 @@ class Route(routing.Route):
 def describe(application: FastAPI, route: Route) -> None:
     """Add the route to the OpenAPI document."""
     statuses = {route.status, *_failures(route)}
-    responses = documentation.responses_of(statuses, _DESCRIPTIONS, ErrorBody)
+    responses = documentation.responses_of(statuses, _DESCRIPTIONS, Error)
     if route.reply is not None:
         responses[route.status]["model"] = route.reply
     documentation.describe(application, route, responses, _extra(route), status=route.status)
@@ -65,9 +77,12 @@ def _failures(route: Route) -> set[int]:
 
 
 def _extra(route: Route) -> dict[str, Any]:
+    parameters = documentation.parameters(route.path, route.query)
+    for parameter in parameters:
+        parameter["schema"] = _QUERY.get(parameter["name"], parameter["schema"])
     extra: dict[str, Any] = {
         "security": [{_SCHEMES[route.challenge]: []}],
-        "parameters": documentation.parameters(route.path, route.query),
+        "parameters": parameters,
     }
     if route.body is not None:
         extra["requestBody"] = documentation.body_of(_schema(route.body))

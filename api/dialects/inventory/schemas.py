@@ -5,7 +5,7 @@ from pydantic import BaseModel
 Value = str | float | list[str] | list[float]
 
 
-class ErrorBody(BaseModel):
+class Error(BaseModel):
     """What went wrong, for people, and the id of the request."""
 
     error: str
@@ -43,11 +43,12 @@ class FoundDevice(BaseModel):
     updated_ts: str
 
 
-class NewDevice(BaseModel):
-    """A device to be made."""
+class DeviceNew(BaseModel):
+    """A device to be made; when it was updated is for the server to say."""
 
     id: str
     attributes: list[Attribute] | None = None
+    updated_ts: str | None = None
 
 
 class Group(BaseModel):

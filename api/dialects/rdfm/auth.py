@@ -5,6 +5,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from polyfleet.api.core.access import Caller, flat_name, present
+from polyfleet.api.core.documentation import parameter
 from polyfleet.api.core.enrollments import Candidate, Enrollments
 from polyfleet.api.core.errors import (
     Invalid,
@@ -238,7 +239,10 @@ def routes(auth: AuthRoutes) -> list[Route]:
             body=schemas.DeviceAuthorization,
             reply=schemas.DeviceToken,
             statuses=(400, 401),
-            extra={"description": "The body is signed: header X-RDFM-Device-Signature."},
+            extra={
+                "description": "The body is signed (PKCS #1 v1.5, SHA-256) with the device's key.",
+                "parameters": [parameter("X-RDFM-Device-Signature", "header", required=True)],
+            },
         ),
         Route(
             method="GET",

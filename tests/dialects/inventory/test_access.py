@@ -401,3 +401,12 @@ def test_the_openapi_document_names_every_route(anonymous: httpx.Client) -> None
         "group",
     }
     assert listing["security"] == [{"ManagementToken": []}]
+    types = {item["name"]: item["schema"]["type"] for item in listing["parameters"]}
+    assert (types["page"], types["per_page"], types["has_group"]) == (
+        "integer",
+        "integer",
+        "boolean",
+    )
+    assert document["components"]["schemas"].keys() >= {"Attribute", "Device", "Error"}
+    body = document["paths"][f"{BASE}/devices"]["post"]["requestBody"]
+    assert body["content"]["application/json"]["schema"]["title"] == "DeviceNew"

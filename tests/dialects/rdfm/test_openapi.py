@@ -43,6 +43,12 @@ def test_every_route_of_the_document_is_described(
     assert set(description["paths"][path]) == methods
 
 
+def test_the_signature_is_described(description: dict[str, Any]) -> None:
+    [header] = description["paths"]["/api/v1/auth/device"]["post"]["parameters"]
+    assert (header["name"], header["in"]) == ("X-RDFM-Device-Signature", "header")
+    assert header["required"]
+
+
 def test_answers_fit_what_is_described(fleet: Fleet) -> None:
     device, serial = fleet.device()
     package = fleet.package("v1")["id"]
