@@ -93,13 +93,13 @@ class AttributeValue(Part):
         ),
     )
 
-    string: LongText | None = None
+    string: Annotated[str, Field(max_length=16_384)] | None = None
     """A text."""
     number: float | None = None
     """A number."""
-    strings: Annotated[list[Text], Field(max_length=100), ATOMIC] | None = None
+    strings: Annotated[list[Text], Field(max_length=1000), ATOMIC] | None = None
     """Several texts, in order."""
-    numbers: Annotated[list[float], Field(max_length=100), ATOMIC] | None = None
+    numbers: Annotated[list[float], Field(max_length=1000), ATOMIC] | None = None
     """Several numbers, in order."""
 
 

@@ -64,7 +64,9 @@ def test_a_device_without_attributes_shows_none(fleet: Fleet) -> None:
         ([1, 2.5], [1, 2.5]),
         (["a", ""], ["a", ""]),
         ("über <b>", "über <b>"),
-        ("x" * 4096, "x" * 4096),
+        ("x" * 16_384, "x" * 16_384),
+        (["package"] * 1000, ["package"] * 1000),
+        (list(range(1000)), list(range(1000))),
     ],
 )
 def test_values_come_back_with_the_precision_of_a_float(
@@ -184,8 +186,12 @@ FAULTS = [
     (b'{"id": "a", "attributes": [{"name": "n", "value": [[1]]}]}', f"Value: [[1]] {BAD_VALUE}"),
     (b'{"attributes": [{"value": null}]}', f"{NO_ID}Name: non zero value required;;Value: <nil>"),
     (
-        b'{"id": "a", "attributes": [{"name": "n", "value": "%s"}]}' % (b"x" * 4097),
-        f"Value: {'x' * 200} does not validate as length(0|4096);;",
+        b'{"id": "a", "attributes": [{"name": "n", "value": "%s"}]}' % (b"x" * 16_385),
+        f"Value: {'x' * 200} does not validate as length(0|16384);;",
+    ),
+    (
+        b'{"id": "a", "attributes": [{"name": "n", "value": [%s0]}]}' % (b"0," * 1000),
+        f"Value: [{'0 ' * 99}0 does not validate as length(0|1000);;",
     ),
     (
         b'{"id": "a", "attributes": [{"name": "n", "value": 1, "description": "%s"}]}'

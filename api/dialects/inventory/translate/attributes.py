@@ -12,11 +12,12 @@ LONGEST_NAME = 1024
 MOST = 200
 """Attributes of one device that one side, people or the device, may have here."""
 
-_LONGEST_TEXT = 4096
+_LONGEST_TEXT = 16_384
 _LONGEST_DESCRIPTION = 1024
-_MOST_ITEMS = 100
+_MOST_ITEMS = 1000
 _LONGEST_ITEM = 1024
 _LONGEST_SHOWN = 200
+_MOST_SHOWN = 100
 
 
 def read(document: object, failure: str, *, nesting: str) -> tuple[tuple[Attribute, ...], str]:
@@ -96,7 +97,7 @@ def _shown(plain: object) -> str:
         case bool():
             text = str(plain).lower()
         case list():
-            text = f"[{' '.join(map(_shown, plain[:_MOST_ITEMS]))}]"
+            text = f"[{' '.join(map(_shown, plain[:_MOST_SHOWN]))}]"
         case dict():
             text = f"map[{' '.join(f'{key}:{_shown(plain[key])}' for key in sorted(plain))}]"
         case _:
