@@ -94,14 +94,14 @@ class EnrollmentSettings(_Section):
     """Devices that may wait in all."""
     maximum_per_source: int = Field(default=1_000, ge=1)
     """Devices of one source address that may wait."""
-    maximum_per_device: int = Field(default=4, ge=1)
+    maximum_per_device: int = Field(default=64, ge=1)
     """Keys offered under one device id."""
 
 
 class ReportSettings(_Section):
     """How often one device's reports are written: a burst, then one per interval."""
 
-    burst: int = Field(default=5, ge=1)
+    burst: int = Field(default=30, ge=1)
     """Reports of one device that are written without a pause."""
     interval: float = Field(default=10.0, gt=0)
     """Seconds between two writes of one device once its burst is spent."""
