@@ -6,7 +6,7 @@ from websockets.sync.client import connect
 
 from tests.matrix import offers, packages
 from tests.matrix.table import Facts, Look, Making, Matter
-from tests.matrix.world import APPLICATION, INVENTORY, World, done, part
+from tests.matrix.world import APPLICATION, INVENTORY, UPLOAD, World, done, part
 
 RUNS = ("runs",)
 
@@ -33,6 +33,14 @@ def _tell(world: World, name: str) -> Facts:
         socket.recv(timeout=30)
         socket.send(json.dumps({"method": "update_version", "version": version}))
         socket.ping().wait(30)
+    return {"runs": version}
+
+
+def _upload(world: World, name: str) -> Facts:
+    version = _prepare(world, name)
+    credential = {"Authorization": f"Bearer {world.devices[name].token()}"}
+    told = [{"name": packages.VERSION, "value": version}]
+    done(world.anybody.patch(UPLOAD, json=told, headers=credential))
     return {"runs": version}
 
 
@@ -82,6 +90,7 @@ MATTER = Matter(
     (
         Making("rdfm", "`POST /api/v1/auth/device`", RUNS, _sign_in),
         Making("rdfm", "`update_version` by WebSocket", RUNS, _tell),
+        Making("inventory", "`PATCH …/device/attributes`", RUNS, _upload),
         Making("otao", "`POST …/cmx_ota/…/applied/json`", RUNS, _apply),
         Making("otao", "`POST …/cmx_ota/…/config/json`", RUNS, _ask),
     ),

@@ -15,11 +15,13 @@ from polyfleet.api.dialects.inventory.errors import DEVICE, JSON
 from polyfleet.api.dialects.inventory.routes import Route
 from polyfleet.api.dialects.inventory.search_body import FAILURE
 from polyfleet.api.dialects.inventory.translate import attributes as translate
-from polyfleet.fleet.attributes import Attribute, decode, documents
+from polyfleet.fleet.attributes import VERSION_KEY, Attribute, decode, documents
 from polyfleet.fleet.objects.device import Device
 
 SOURCE = "inventory"
 PATHS = ("/api/devices/v1/inventory/device/attributes", "/api/0.1.0/attributes")
+
+_LONGEST_VERSION = 1024
 
 
 class AttributeRoutes:
@@ -35,7 +37,7 @@ class AttributeRoutes:
         named = {attribute.name: attribute for attribute in (*_own(device), *told)}
         _check_size(tuple(named.values()))
         self._facade.activity.seen(device)
-        await self._facade.reports.merge(device, SOURCE, told)
+        await self._facade.reports.merge(device, SOURCE, told, version=_version_in(told))
         return Response(None, 200, media_type=JSON)
 
     async def replace(self, request: Request) -> Response:
@@ -44,7 +46,9 @@ class AttributeRoutes:
         told = await self._told(request)
         _check_size(told)
         self._facade.activity.seen(device)
-        await self._facade.reports.replace(device, SOURCE, told, excess="refuse")
+        await self._facade.reports.replace(
+            device, SOURCE, told, version=_version_in(told), excess="refuse"
+        )
         return Response(None, 200, media_type=JSON)
 
     async def _device(self, request: Request) -> Device:
@@ -88,6 +92,12 @@ def routes(attributes: AttributeRoutes) -> list[Route]:
 
 def _own(device: Device) -> list[Attribute]:
     return [entry for entry in decode(device.status.reported) if entry.source == SOURCE]
+
+
+def _version_in(told: Sequence[Attribute]) -> str | None:
+    """Return the version that the device says it runs, by the name that all readers know."""
+    [text] = [item.value.string for item in told if item.name == VERSION_KEY] or [None]
+    return text if text and len(text) <= _LONGEST_VERSION else None
 
 
 def _check_size(attributes: Sequence[Attribute]) -> None:

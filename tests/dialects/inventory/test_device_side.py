@@ -46,6 +46,30 @@ def test_what_the_device_tells_is_seen_over_what_people_declare(fleet: Fleet) ->
     assert attributes_of(fleet.show(device)) == {"site": "told"}
 
 
+@pytest.mark.parametrize("method", ["PATCH", "PUT"])
+def test_the_version_told_here_is_what_the_device_runs(
+    fleet: Fleet, server: FacadeServer, method: str
+) -> None:
+    device = fleet.device()
+    before = server.facade.reports.replace(fleet.cached(device), "rdfm", (), version="v1")
+    server.call(before)
+    assert attributes_of(fleet.show(device)) == {"rdfm.software.version": "v1"}
+    told = [entry("rdfm.software.version", "v2")]
+    assert fleet.upload(device, told, method=method).status_code == 200
+    assert attributes_of(fleet.show(device)) == {"rdfm.software.version": "v2"}
+    software = fleet.cached(device).status.software
+    assert software is not None
+    assert software.version == "v2"
+
+
+@pytest.mark.parametrize("value", ["", 2, ["v2"], "v" * 1025])
+def test_what_cannot_be_a_version_is_told_all_the_same(fleet: Fleet, value: Any) -> None:
+    device = fleet.device()
+    assert fleet.upload(device, [entry("rdfm.software.version", value)]).status_code == 200
+    assert attributes_of(fleet.show(device)) == {"rdfm.software.version": value}
+    assert fleet.cached(device).status.software is None
+
+
 def test_telling_the_same_again_writes_nothing(fleet: Fleet) -> None:
     device = fleet.device()
     fleet.upload(device, [entry("a", 1)])
