@@ -1,9 +1,11 @@
 """HTTP connections whose request heads are bounded in size and time, with errors in JSON.
 
-Uvicorn's own protocol takes heads of any length, for as long as the client likes.
+Uvicorn's own protocol takes heads of any length, for as long as the client likes. And it refuses
+addresses that hold letters as they are, such as `?site=Zürich`: curl sends what it is given.
 """
 
 import asyncio
+import re
 from typing import Any
 
 import orjson
@@ -13,6 +15,8 @@ MAXIMUM_HEAD = 64 * 1024
 """Bytes of request line and headers, beyond the piece in which they begin."""
 HEAD_TIMEOUT = 30.0
 """Seconds for a head to arrive, and for a new connection to say anything."""
+
+_NOT_ASCII = re.compile(rb"[\x80-\xff]")
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -24,6 +28,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_is_new = False
         self._head_size = 0
         self._head_timer: asyncio.TimerHandle | None = None
+        self._between = True
         self._draining = False
 
     def drain(self) -> None:
@@ -45,6 +50,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse what came; end the connection if its head grows too long."""
         self._head_is_new = False
+        if self._between and not data.isascii():
+            data = _percent_encoded(data)
         super().data_received(data)
         if not self._head_open:
             return
@@ -68,6 +75,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin to read a head."""
         super().on_message_begin()
+        self._between = False
         self._head_open = self._head_is_new = True
         self._head_size = 0
 
@@ -78,6 +86,11 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if self._draining and self.cycle is not None:
             self.cycle.keep_alive = False
+
+    def on_message_complete(self) -> None:
+        """End to read a request."""
+        super().on_message_complete()
+        self._between = True
 
     def _watch(self) -> None:
         self._head_timer = self.loop.call_later(HEAD_TIMEOUT, self._too_slow)
@@ -95,3 +108,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unwatch()
         if not self.transport.is_closing():
             self.send_400_response(text)
+
+
+def _percent_encoded(data: bytes) -> bytes:
+    """Encode what is no ASCII in the first line, as far as it is there."""
+    line, newline, rest = data.partition(b"\n")
+    if line.isascii():
+        return data
+    return _NOT_ASCII.sub(lambda found: b"%%%02X" % found[0][0], line) + newline + rest

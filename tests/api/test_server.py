@@ -57,6 +57,23 @@ def test_a_long_head_that_ends_is_taken(facade_server: FacadeServer) -> None:
         assert client.get("/healthz", headers={"x": "a" * 30_000}).status_code == 200
 
 
+def test_letters_in_an_address_may_be_sent_as_they_are(facade_server: FacadeServer) -> None:
+    # As curl does. The second request is on a connection that has answered one already.
+    with connected(facade_server) as connection:
+        connection.sendall("GET /wo/über?a=ß HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert connection.recv(65536).startswith(b"HTTP/1.1 404 ")
+        connection.sendall(
+            "GET /healthz?a=ß HTTP/1.1\r\nHost: é\r\nConnection: close\r\n\r\n".encode()
+        )
+        assert read_all(connection).startswith(b"HTTP/1.1 200 ")
+
+
+def test_what_is_no_letter_is_refused_in_an_address(facade_server: FacadeServer) -> None:
+    with connected(facade_server) as connection:
+        connection.sendall("GÉT /healthz HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert read_all(connection).startswith(b"HTTP/1.1 400 ")
+
+
 @pytest.mark.parametrize("begun", [b"", b"GET /healthz HTTP/1.1\r\n"])
 def test_a_connection_that_says_nothing_is_ended(
     facade_server: FacadeServer, monkeypatch: pytest.MonkeyPatch, begun: bytes

@@ -1,6 +1,7 @@
 """The list of devices: pages, filters, order."""
 
 import secrets
+import socket
 from typing import Any
 
 import httpx
@@ -133,6 +134,22 @@ def test_a_filter_compares_with_the_value_or_an_element(
     own = mark()
     identifier = fleet.device(own=own, value=value)
     assert fleet.listed(own=own, value=query) == ([identifier] if matches else [])
+
+
+@pytest.mark.parametrize("target", ["devices/{id}", "devices?own={id}&stadt=Zürich"])
+def test_letters_may_be_sent_as_they_are(fleet: Fleet, manager: httpx.Client, target: str) -> None:
+    name = f"é-{mark()}"
+    fleet.device(name, own=name, stadt="Zürich")
+    head = f"GET {BASE}/{target.format(id=name)} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+    head += f"Authorization: {manager.headers['authorization']}\r\n\r\n"
+    # A client library would encode them before it sends them; curl does not.
+    with socket.create_connection(("127.0.0.1", fleet.server.port), timeout=30) as connection:
+        connection.sendall(head.encode())
+        with connection.makefile("rb") as file:
+            answer = file.read()
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    body = answer.partition(b"\r\n\r\n")[2].decode()
+    assert f'"id":"{name}"' in body
 
 
 def test_filters_must_all_hold(fleet: Fleet) -> None:
