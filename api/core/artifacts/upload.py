@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 
+from polyfleet.api.core.artifacts import paths
 from polyfleet.api.core.artifacts.form import FormReader
 from polyfleet.api.core.artifacts.store import ArtifactStore, Incoming, StoredArtifact
 from polyfleet.api.core.errors import Invalid, TooLarge
@@ -68,7 +69,7 @@ async def receive_upload(
         async for piece in pieces:
             reader.feed(piece)
             if incoming is None and reader.filename is not None:
-                directory = reader.fields.get(directory_field, "")
+                directory = _directory(reader, directory_field)
                 incoming = await stack.enter_async_context(store.receive(directory))
             if incoming is not None:
                 for data in reader.take_file_data():
@@ -78,9 +79,13 @@ async def receive_upload(
             raise Invalid("", "the form ends before its closing boundary")
         if incoming is None or reader.filename is None:
             raise Invalid(FILE_FIELD, "the form holds no file")
-        fields = dict(reader.fields)
-        directory = fields.pop(directory_field, "")
+        directory = _directory(reader, directory_field)
+        fields = {key: value for key, value in reader.fields.items() if key != directory_field}
         yield Upload(fields, reader.filename, directory, incoming, bytes(head))
+
+
+def _directory(reader: FormReader, field: str) -> str:
+    return paths.checked_directory(reader.fields.get(field, ""), field=field)
 
 
 async def _pieces(

@@ -21,11 +21,6 @@ _MOST_REQUIREMENTS = 64
 _LARGEST_METADATA = 65_536
 
 
-def directory_of(form: Mapping[str, str]) -> str:
-    """Return the directory that an upload asks for; empty means the store's own folder."""
-    return form.get(DIRECTORY_KEY, "")
-
-
 def check_form(form: Mapping[str, str]) -> None:
     """Refuse an upload's metadata that lacks a key, uses a reserved one or is too large."""
     for key in _COMPULSORY:
