@@ -8,7 +8,7 @@ from which the operator's `ensure_release` makes the same Release. A writer sett
 
 import base64
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -158,8 +158,11 @@ async def ensure_release(
     desired = desired_state(application, cache.builds.find(OF_APPLICATION, name), given=given)
     if desired is None:
         return None
-    known = {item.spec.version: item for item in cache.releases.find(OF_APPLICATION, name)}
     floor = application.status.last_release
+    known = {item.spec.version: item for item in cache.releases.find(OF_APPLICATION, name)}
+    if floor > max(known, default=0):
+        # The watch of Releases may be behind that of Applications.
+        await _learn(writer, name, floor, known)
     for _ in range(_ATTEMPTS):
         newest = newest_release(known.values())
         made = _made_of(desired, known.values())
@@ -175,45 +178,13 @@ async def ensure_release(
                 writer, cache, application, desired, previous=newest, number=number, now=now
             )
         except AlreadyExists:
-            with suppress(NotFound):
-                found = await writer.read(RELEASES, release_name(name, number))
-                if found.spec.application == name:
-                    known[number] = found
+            await _learn(writer, name, number, known)
             floor = max(floor, number)
             continue
         await raise_last_release(writer, application.metadata.name, number)
         await own_config(writer.client, [release])
         return release
     raise Conflict(409, "Conflict", "releases are made by others again and again")
-
-
-async def change_release(
-    writer: Writer,
-    cache: Cache,
-    application: str,
-    decide: Callable[[Application], Mapping[str, Any]],
-    now: datetime,
-) -> Release:
-    """Change what an application wants to run, as `decide` says, and return the Release of it.
-
-    `decide` gets the Application and returns a merge patch, with a new `spec.workload.change`; it
-    is asked again if others were faster, and may raise. What others have wanted before gets its
-    Release first. Raises NotFound, and Conflict if others are faster again and again.
-    """
-    item = cache.applications.get(application) or await writer.read(APPLICATIONS, application)
-    for attempt in range(_ATTEMPTS):
-        await ensure_release(writer, cache, item, now)
-        try:
-            item = await writer.patch(APPLICATIONS, item, decide(item))
-            break
-        except Conflict:
-            if attempt == _ATTEMPTS - 1:
-                raise
-            item = await writer.read(APPLICATIONS, application)
-    release = await ensure_release(writer, cache, item, now)
-    if release is None:
-        raise ValueError("a change of what runs needs spec.workload.change")
-    return release
 
 
 async def raise_last_release(writer: Writer, application: str, number: int) -> None:
@@ -259,6 +230,13 @@ async def own_config(client: Client, releases: Iterable[Release]) -> None:
             except Conflict:
                 continue
             return
+
+
+async def _learn(writer: Writer, name: str, number: int, known: dict[int, Release]) -> None:
+    with suppress(NotFound):
+        found = await writer.read(RELEASES, release_name(name, number))
+        if found.spec.application == name:
+            known[number] = found
 
 
 async def _create(
