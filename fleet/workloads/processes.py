@@ -79,10 +79,15 @@ def routable(types: Iterable[str]) -> str | None:
 def command(build: Build, process_type: str) -> list[str] | None:
     """Return how the process is started; None: as the image says."""
     line = build.spec.procfile.get(process_type)
-    if line is None:
-        return None
-    # Kubernetes would put variables in place of $(NAME), which to a shell is another thing.
-    return ["/bin/sh", "-c", line.replace("$(", "$$(")]
+    return None if line is None else by_shell(line)
+
+
+def by_shell(line: str) -> list[str]:
+    """Return the command by which Kubernetes has a shell run the line, every sign of it.
+
+    It would put variables in place of $(NAME), and make one $ of two.
+    """
+    return ["/bin/sh", "-c", line.replace("$", "$$")]
 
 
 def resources(config: ReleaseConfiguration, process_type: str) -> dict[str, Any]:

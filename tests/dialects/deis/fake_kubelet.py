@@ -94,7 +94,7 @@ class FakeNode:
                 return
             self.set_status(namespace, name, _status("Running", container, running={}))
             # As a kubelet does, which replaces $(NAME) and takes $$ for $.
-            command = [part.replace("$$(", "$(") for part in container.command]
+            command = [part.replace("$$", "$") for part in container.command]
             done = subprocess.run(
                 command,
                 stdout=subprocess.PIPE,

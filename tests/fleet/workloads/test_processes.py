@@ -62,8 +62,9 @@ def test_web_is_reached_from_outside_and_else_cmd() -> None:
 
 
 def test_a_line_of_the_procfile_is_left_to_the_shell() -> None:
-    built = build(web='serve --host "$(hostname)" $PORT')
-    assert command(built, "web") == ["/bin/sh", "-c", 'serve --host "$$(hostname)" $PORT']
+    built = build(web='serve --host "$(hostname)" $PORT', worker="echo $$ $")
+    assert command(built, "web") == ["/bin/sh", "-c", 'serve --host "$$(hostname)" $$PORT']
+    assert command(built, "worker") == ["/bin/sh", "-c", "echo $$$$ $$"]
     assert command(built, "cmd") is None
 
 
