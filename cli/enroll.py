@@ -10,6 +10,7 @@ from rich.table import Table
 
 from polyfleet.cli.cluster import Namespace, fail, open_client, run
 from polyfleet.cli.terminal import cell, say
+from polyfleet.fleet.conditions import holds
 from polyfleet.fleet.keys import fingerprint
 from polyfleet.fleet.names import object_name
 from polyfleet.fleet.objects.enrollment import Enrollment
@@ -131,10 +132,7 @@ def _note(item: Enrollment) -> str:
 
 
 def _told_as_key_change(item: Enrollment) -> bool:
-    return any(
-        condition.type == _KEY_CHANGE and condition.status == "True"
-        for condition in item.status.conditions
-    )
+    return holds(item, _KEY_CHANGE) is True
 
 
 async def _other_keys(client: Client, item: Enrollment) -> list[str]:

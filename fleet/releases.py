@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from polyfleet.fleet.conditions import holds
 from polyfleet.fleet.given_values import NOTHING_GIVEN, Given
 from polyfleet.fleet.names import config_secret_name
 from polyfleet.fleet.objects.application import Application, Change, Configuration
@@ -19,6 +20,11 @@ from polyfleet.fleet.objects.release import Release
 
 MAX_VALUES_BYTES = 256 * 1024
 """How large the JSON text of a configuration's values may be: a Secret holds it twice."""
+
+DEPLOYED = "Deployed"
+"""The condition of a Release of which all instances were available once."""
+FAILED = "Failed"
+"""The condition of a Release of which they were not, in time."""
 
 VARIABLE_PREFIX = "env."
 """Before the keys of a configuration's Secret under which the variables of processes are."""
@@ -86,6 +92,21 @@ def desired_state(
 def newest_release(releases: Iterable[Release]) -> Release | None:
     """Return the Release with the highest number."""
     return max(releases, key=lambda release: release.spec.version, default=None)
+
+
+def release_to_run(newest: Release, releases: Iterable[Release]) -> Release:
+    """Return the release to run: the newest, or if that has failed the last good one, if any."""
+    if not holds(newest, FAILED):
+        return newest
+    good = (
+        release
+        for release in releases
+        if release.spec.version < newest.spec.version
+        and release.spec.build is not None
+        and holds(release, DEPLOYED)
+        and not holds(release, FAILED)
+    )
+    return newest_release(good) or newest
 
 
 def next_number(releases: Iterable[Release], last_release: int) -> int:

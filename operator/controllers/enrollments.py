@@ -3,6 +3,7 @@
 from contextlib import suppress
 from datetime import timedelta
 
+from polyfleet.fleet.conditions import holds
 from polyfleet.fleet.objects.enrollment import Enrollment
 from polyfleet.fleet.objects.kinds import ENROLLMENTS
 from polyfleet.kube.devices import find_device
@@ -11,7 +12,6 @@ from polyfleet.kube.errors import Conflict, NotFound
 from polyfleet.operator.context import Context
 from polyfleet.operator.indexes import application_present
 from polyfleet.operator.reconcile.adoption import metadata_patch
-from polyfleet.operator.reconcile.conditions import holds
 from polyfleet.operator.reconcile.enrollments import (
     KEY_CHANGE,
     EnrollmentFacts,

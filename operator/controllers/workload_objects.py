@@ -27,12 +27,12 @@ from polyfleet.fleet.workloads.processes import ReleaseValues, routable
 from polyfleet.fleet.workloads.runs import is_run
 from polyfleet.kube.apply import NameTakenError, apply_owned
 from polyfleet.kube.client import Client
-from polyfleet.kube.errors import NotFound
+from polyfleet.kube.errors import Forbidden, Invalid, NotFound
 from polyfleet.kube.releases import CONFIG_TYPE, copy_config
 from polyfleet.kube.resources import NETWORK_POLICIES, SECRETS, SERVICE_ACCOUNTS, Resource
 from polyfleet.operator.context import Context
 from polyfleet.operator.indexes import SCALED, WORKLOAD
-from polyfleet.operator.reconcile.progress import ProcessState
+from polyfleet.operator.reconcile.progress import ProcessState, Trouble, refusal
 
 _log = structlog.get_logger(__name__)
 
@@ -104,9 +104,9 @@ class Deploy:
         if not kept and service is not None:
             await self._delete(SERVICES, service.metadata)
 
-    async def route(self, hosts: frozenset[str]) -> Mapping[str, str]:
-        """Lead these hosts, and no others, to the application; return whose names were taken."""
-        taken: dict[str, str] = {}
+    async def route(self, hosts: frozenset[str]) -> Mapping[str, Trouble]:
+        """Lead these hosts, and no others, to the application; return those that cannot be."""
+        unrouted: dict[str, Trouble] = {}
         names = set()
         for host in sorted(hosts):
             body = objects.ingress(
@@ -119,24 +119,33 @@ class Deploy:
             try:
                 await self._apply(INGRESSES, body)
             except NameTakenError as error:
-                taken[host] = str(error)
+                unrouted[host] = Trouble("NameTaken", str(error))
+            except (Invalid, Forbidden) as error:
+                unrouted[host] = refusal(error.message, "Refused")
         for found in self._cache.store(INGRESSES).find(WORKLOAD, self.application.metadata.uid):
             if found.metadata.name not in names and self._is_ours(found.metadata):
                 await self._delete(INGRESSES, found.metadata)
-        return taken
+        return unrouted
 
-    def states(self, replicas: Mapping[str, int]) -> list[ProcessState]:
-        """Return how the wanted process types are; those that are only there are left out."""
+    def present(self) -> tuple[Process, ...]:
+        """Return the processes of which there are Deployments."""
+        return tuple(
+            Process(type=found.metadata.process_type, replicas=found.spec.replicas)
+            for found in self._deployments()
+        )
+
+    def states(self, wanted: Iterable[Process]) -> list[ProcessState]:
+        """Return how the wanted processes are; those that are only there are left out."""
         deployments = {found.metadata.process_type: found for found in self._deployments()}
         pods = self._cache.store(PODS).find(WORKLOAD, self.application.metadata.uid)
         return [
             ProcessState(
-                type=type_,
-                replicas=_count(deployments.get(type_), wanted),
-                deployment=deployments.get(type_),
-                pods=tuple(pod for pod in pods if pod.metadata.process_type == type_),
+                type=process.type,
+                replicas=_count(deployments.get(process.type), process.replicas),
+                deployment=deployments.get(process.type),
+                pods=tuple(pod for pod in pods if pod.metadata.process_type == process.type),
             )
-            for type_, wanted in sorted(replicas.items())
+            for process in sorted(wanted, key=lambda process: process.type)
         ]
 
     def releases(self) -> frozenset[str]:

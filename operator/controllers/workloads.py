@@ -14,10 +14,10 @@ from polyfleet.fleet.objects.application import Application
 from polyfleet.fleet.objects.build import Build
 from polyfleet.fleet.objects.kinds import APPLICATIONS, BUILDS, DOMAINS, RELEASES
 from polyfleet.fleet.objects.release import Release
-from polyfleet.fleet.releases import newest_release
+from polyfleet.fleet.releases import newest_release, release_to_run
 from polyfleet.fleet.workloads.processes import ReleaseValues, release_values, wanted_processes
 from polyfleet.kube.apply import NameTakenError
-from polyfleet.kube.errors import Invalid
+from polyfleet.kube.errors import Forbidden, Invalid
 from polyfleet.kube.given_values import read_given
 from polyfleet.kube.releases import OF_APPLICATION, ensure_release, read_values
 from polyfleet.operator.context import Context
@@ -34,6 +34,7 @@ from polyfleet.operator.reconcile.progress import (
     ProcessState,
     Trouble,
     is_available,
+    refusal,
     stands,
 )
 from polyfleet.operator.reconcile.releases import (
@@ -41,7 +42,6 @@ from polyfleet.operator.reconcile.releases import (
     judge_application,
     judge_releases,
     refuse,
-    target,
     unjudged,
 )
 
@@ -50,12 +50,16 @@ _UNVISITED_SECONDS = 0.3
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What is to run: a release with its build and values, if they are there."""
+    """What is to run: a release with its build and values, if they are there.
+
+    `unmade` is why what is wanted since the newest cannot become a release.
+    """
 
     newest: Release
     chosen: Release
     build: Build | None
     values: ReleaseValues | None
+    unmade: Trouble | None
 
 
 async def reconcile(context: Context, name: str) -> float | None:
@@ -67,44 +71,55 @@ async def reconcile(context: Context, name: str) -> float | None:
         return None
     if not application.status.observed_generation:
         return _UNVISITED_SECONDS
+    unmade: Trouble | None = None
     try:
         newest = await _release(context, application)
     except Invalid as error:
-        return await _write_refusal(context, application, Trouble("ReleaseRefused", error.message))
+        unmade = Trouble("ReleaseRefused", error.message)
+        newest = _newest(context, name)
     await _write_builds(context, application.spec.name, present=True)
     # As it is after what was just written.
     application = context.cache.applications.get(name) or application
     if newest is None:
         await _write_domains(context, application, runs=False)
-        return None
-    wanted = await _wanted(context, application, newest)
+        return None if unmade is None else await _write_refusal(context, application, unmade)
+    wanted = await _wanted(context, application, newest, unmade)
     deploy = Deploy(context, application)
-    found: Trouble | None = None
-    processes: Sequence[ProcessState] = ()
+    found, processes = _missing(wanted), None
     try:
         processes = await _run(deploy, wanted)
     except NameTakenError as error:
         found = Trouble("NameTaken", str(error))
-        processes = deploy.states({})
-    except Invalid as error:
-        found = Trouble("Refused", error.message)
-        processes = deploy.states({})
+    except (Invalid, Forbidden) as error:
+        found = refusal(error.message, "Refused")
     await _write_domains(context, application, runs=wanted.chosen.spec.build is not None)
-    return await _tell(context, deploy, wanted, processes, found or _missing(wanted))
+    processes = _states(deploy, wanted) if processes is None else processes
+    return await _tell(context, deploy, wanted, processes, found)
 
 
 async def _release(context: Context, application: Application) -> Release | None:
-    name = application.spec.name
-    known = newest_release(context.cache.releases.find(OF_APPLICATION, name))
-    release = await ensure_release(
+    release = await _ensure_release(context, application)
+    newest = _newest(context, application.spec.name)
+    if release is None or newest is None or newest.spec.version <= release.spec.version:
+        # If nothing is wanted any more, but something was released, that stays.
+        return release or newest
+    # Watches are not in step: the wish that the newer one was made for may not have come yet.
+    current = await context.writer.read(APPLICATIONS, application.metadata.name)
+    return await _ensure_release(context, current)
+
+
+async def _ensure_release(context: Context, application: Application) -> Release | None:
+    return await ensure_release(
         context.writer,
         context.cache,
         application,
         context.clock(),
         given=await _given(context, application),
     )
-    # Nothing is wanted any more, but something was released: that stays.
-    return release or known
+
+
+def _newest(context: Context, name: str) -> Release | None:
+    return newest_release(context.cache.releases.find(OF_APPLICATION, name))
 
 
 async def _given(context: Context, application: Application) -> Given | None:
@@ -114,13 +129,18 @@ async def _given(context: Context, application: Application) -> Given | None:
     return await read_given(context.client, application)
 
 
-async def _wanted(context: Context, application: Application, newest: Release) -> _Wanted:
+async def _wanted(
+    context: Context, application: Application, newest: Release, unmade: Trouble | None
+) -> _Wanted:
     name = application.spec.name
-    chosen = target(newest, context.cache.releases.find(OF_APPLICATION, name))
-    build = context.cache.builds.get(chosen.spec.build) if chosen.spec.build is not None else None
+    builds = context.cache.builds
+    releases = context.cache.releases.find(OF_APPLICATION, name)
+    # One whose Build is gone cannot run again.
+    chosen = release_to_run(newest, (one for one in releases if builds.get(one.spec.build or "")))
+    build = builds.get(chosen.spec.build or "")
     if build is not None and build.spec.application != name:
         build = None
-    return _Wanted(newest, chosen, build, await _values(context, chosen))
+    return _Wanted(newest, chosen, build, await _values(context, chosen), unmade)
 
 
 async def _values(context: Context, release: Release) -> ReleaseValues | None:
@@ -140,19 +160,24 @@ async def _run(deploy: Deploy, wanted: _Wanted) -> Sequence[ProcessState]:
     if wanted.chosen.spec.build is None:
         # Nothing is to run.
         await deploy.remove_types(frozenset())
-        return deploy.states({})
     if wanted.build is None or wanted.values is None:
-        return deploy.states({})
+        return _states(deploy, wanted)
     processes = wanted_processes(deploy.application, wanted.build)
     await deploy.apply(wanted.chosen, wanted.build, wanted.values, processes)
-    replicas = {process.type: process.replicas for process in processes}
-    states = deploy.states(replicas)
     label = f"v{wanted.chosen.spec.version}"
+    states = deploy.states(processes)
     if all(is_available(state, label) for state in states):
         # Until now traffic went where it went before, and nothing of before was taken away.
         await deploy.switch_traffic(processes)
-        await deploy.remove_types(frozenset(replicas))
+        await deploy.remove_types(frozenset(process.type for process in processes))
     return states
+
+
+def _states(deploy: Deploy, wanted: _Wanted) -> Sequence[ProcessState]:
+    """Return how the processes are: without a build, those that are there all the same."""
+    if wanted.build is not None:
+        return deploy.states(wanted_processes(deploy.application, wanted.build))
+    return deploy.states(deploy.present()) if wanted.chosen.spec.build is not None else ()
 
 
 def _missing(wanted: _Wanted) -> Trouble | None:
@@ -180,6 +205,7 @@ async def _tell(
         releases=releases,
         processes=tuple(processes),
         found=found,
+        unmade=wanted.unmade,
         refused=wanted.values.refused if wanted.values is not None else (),
         standing=_standing(context, deploy, unjudged(wanted.chosen, releases), now),
         deadline=timedelta(seconds=settings.workload_deadline),
@@ -206,8 +232,7 @@ def _standing(
         label = f"v{release.spec.version}"
         build = context.cache.builds.get(release.spec.build or "") if label in there else None
         if build is not None:
-            processes = wanted_processes(deploy.application, build)
-            states = deploy.states({process.type: process.replicas for process in processes})
+            states = deploy.states(wanted_processes(deploy.application, build))
             if stands(states, label, now):
                 found.add(release.spec.version)
     return frozenset(found)
@@ -222,10 +247,10 @@ async def _write_refusal(context: Context, application: Application, found: Trou
 async def _write_domains(context: Context, application: Application, *, runs: bool) -> None:
     domains = context.cache.domains.find(OF_APPLICATION, application.spec.name)
     hosts, problems = routed_hosts(application, domains, context.settings)
-    taken = await Deploy(context, application).route(hosts if runs else frozenset())
+    unrouted = await Deploy(context, application).route(hosts if runs else frozenset())
     for domain in domains:
         problem = problems.get(domain.spec.domain) or (None if runs else NOTHING_RUNS)
-        status = judge_domain(domain, problem, taken, context.clock())
+        status = judge_domain(domain, problem, unrouted, context.clock())
         metadata = metadata_patch(domain.metadata, application=domain.spec.application)
         await context.write(DOMAINS, domain, metadata=metadata, status=status)
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import msgspec
 
+from polyfleet.fleet.conditions import has_reason
 from polyfleet.fleet.objects.application import KEEPS_DEVICES, Application, UserReference
 from polyfleet.fleet.objects.metadata import FINALIZER
-from polyfleet.operator.reconcile.conditions import Wanted, enumerated, has_reason, status_patch
+from polyfleet.operator.reconcile.conditions import Wanted, enumerated, status_patch
 from polyfleet.operator.reconcile.oversized import oversized, oversized_notice
 from polyfleet.operator.reconcile.verdict import Notice, Verdict
 

@@ -1,8 +1,9 @@
 """Credentials that kubectl wrote in clear text: they open nothing, so people are told."""
 
+from polyfleet.fleet.conditions import holds
 from polyfleet.fleet.device_credentials import has_clear_text
 from polyfleet.fleet.objects.device import Device
-from polyfleet.operator.reconcile.conditions import Wanted, holds
+from polyfleet.operator.reconcile.conditions import Wanted
 
 CLEAR_TEXT = "CredentialsInClearText"
 _MESSAGE = (

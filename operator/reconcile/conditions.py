@@ -80,22 +80,6 @@ def condition_list(
     return [msgspec.to_builtins(condition) for condition in after.values()]
 
 
-def holds(item: Observed, condition_type: str) -> bool | None:
-    """Say whether a condition holds; None if it is absent or unknown."""
-    for condition in item.status.conditions:
-        if condition.type == condition_type:
-            return {"True": True, "False": False}.get(condition.status)
-    return None
-
-
-def has_reason(item: Observed, condition_type: str, reason: str) -> bool:
-    """Say whether a condition is there for that reason."""
-    return any(
-        condition.type == condition_type and condition.reason == reason
-        for condition in item.status.conditions
-    )
-
-
 def enumerated(names: Sequence[str]) -> str:
     """Return the names in order, at most 20 of them, and how many more there are."""
     shown = ", ".join(sorted(names)[:_MOST_EXAMPLES])

@@ -7,13 +7,14 @@ from typing import Any
 
 from polyfleet.fleet import membership
 from polyfleet.fleet.attributes import mirrored_labels
+from polyfleet.fleet.conditions import holds
 from polyfleet.fleet.instants import microseconds
 from polyfleet.fleet.names import application_label
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.group import DeviceGroup
 from polyfleet.fleet.objects.metadata import APPLICATION_LABEL, GROUP_LABEL_PREFIX
 from polyfleet.operator.reconcile.clear_text import credentials_in_clear_text
-from polyfleet.operator.reconcile.conditions import Wanted, condition_list, enumerated, holds
+from polyfleet.operator.reconcile.conditions import Wanted, condition_list, enumerated
 from polyfleet.operator.reconcile.oversized import oversized
 
 GROUP_CONFLICT = "GroupConflict"

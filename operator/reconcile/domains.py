@@ -8,6 +8,7 @@ from polyfleet.fleet.names import domain_name
 from polyfleet.fleet.objects.application import Application
 from polyfleet.fleet.objects.domain import Domain
 from polyfleet.operator.reconcile.conditions import Wanted, status_patch
+from polyfleet.operator.reconcile.progress import Trouble
 from polyfleet.operator.settings import Settings
 
 READY = "Ready"
@@ -41,12 +42,12 @@ def routed_hosts(
 
 
 def judge_domain(
-    domain: Domain, problem: Wanted | None, taken: Mapping[str, str], now: datetime
+    domain: Domain, problem: Wanted | None, unrouted: Mapping[str, Trouble], now: datetime
 ) -> dict[str, Any] | None:
     """Return what the domain's status should say; None if it does already."""
     wanted = problem
-    if wanted is None and domain.spec.domain in taken:
-        wanted = Wanted(READY, False, "NameTaken", taken[domain.spec.domain])
+    if wanted is None and domain.spec.domain in unrouted:
+        wanted = Wanted(READY, False, *unrouted[domain.spec.domain])
     return status_patch(domain, [wanted or Wanted(READY, True, "Routed", "")], now)
 
 

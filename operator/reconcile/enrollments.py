@@ -6,9 +6,10 @@ from enum import Enum
 from typing import Any
 
 from polyfleet.fleet import instants, keys
+from polyfleet.fleet.conditions import holds
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.enrollment import Enrollment
-from polyfleet.operator.reconcile.conditions import Wanted, holds, status_patch
+from polyfleet.operator.reconcile.conditions import Wanted, status_patch
 
 KEY_CHANGE = "KeyChange"
 READY = "Ready"

@@ -4,7 +4,8 @@ from typing import Protocol
 
 import msgspec
 
-from polyfleet.operator.reconcile.conditions import Observed, Wanted, holds
+from polyfleet.fleet.conditions import holds
+from polyfleet.operator.reconcile.conditions import Observed, Wanted
 from polyfleet.operator.reconcile.verdict import Notice
 
 LARGEST_DATA = 64 * 1024

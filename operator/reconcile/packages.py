@@ -4,18 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from polyfleet.fleet.artifacts import is_missing
+from polyfleet.fleet.conditions import has_reason, holds
 from polyfleet.fleet.json_text import is_json
 from polyfleet.fleet.objects.package import Package
 from polyfleet.fleet.resolve.offers import SUSPENDED, TARGETED
 from polyfleet.fleet.versions import precedence
-from polyfleet.operator.reconcile.conditions import (
-    Wanted,
-    enumerated,
-    has_reason,
-    holds,
-    plain_fields,
-    status_patch,
-)
+from polyfleet.operator.reconcile.conditions import Wanted, enumerated, plain_fields, status_patch
 from polyfleet.operator.reconcile.verdict import Notice, Verdict
 
 READY = "Ready"

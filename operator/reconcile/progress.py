@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from polyfleet.fleet.conditions import condition
 from polyfleet.fleet.instants import parse
-from polyfleet.fleet.objects.workload import ContainerStatus, Deployment, Pod, WorkloadCondition
+from polyfleet.fleet.objects.workload import ContainerStatus, Deployment, Pod
 
 _PULLING = frozenset({"ContainerCreating", "PodInitializing"})
 _PULL_FAILED = frozenset(
@@ -101,6 +102,11 @@ def trouble(processes: Sequence[ProcessState], label: str) -> Trouble | None:
     return min(found, key=lambda one: _ORDER.index(one.reason), default=None)
 
 
+def refusal(message: str, reason: str) -> Trouble:
+    """Return what the API server's refusal of an object means: a quota is told apart."""
+    return Trouble("QuotaExceeded" if "exceeded quota" in message else reason, message)
+
+
 def is_pulling(processes: Iterable[ProcessState], label: str) -> bool:
     """Say whether an image of the release may be being pulled: a Pod has a node and waits."""
     return any(
@@ -138,15 +144,16 @@ def _available_pods(process: ProcessState, label: str, now: datetime) -> int:
         pod.metadata.release == label
         and not pod.metadata.terminating
         and pod.spec.active_deadline_seconds is None
-        and any(_held_for(one, least, now) for one in pod.status.conditions if one.type == "Ready")
+        and _ready_for(pod, least, now)
         for pod in process.pods
     )
 
 
-def _held_for(condition: WorkloadCondition, least: timedelta, now: datetime) -> bool:
-    if condition.status != "True":
+def _ready_for(pod: Pod, least: timedelta, now: datetime) -> bool:
+    ready = condition(pod, "Ready")
+    if ready is None or ready.status != "True":
         return False
-    since = condition.last_transition_time
+    since = ready.last_transition_time
     return not least or (since is not None and parse(since) + least <= now)
 
 
@@ -154,19 +161,18 @@ def _troubles(process: ProcessState, label: str) -> Iterable[Trouble]:
     deployment = process.deployment
     if deployment is None or is_available(process, label):
         return
-    for condition in deployment.status.conditions:
-        if condition.type == "ReplicaFailure" and condition.status == "True":
-            quota = "exceeded quota" in condition.message
-            yield Trouble("QuotaExceeded" if quota else "PodsRefused", condition.message)
+    refused = condition(deployment, "ReplicaFailure")
+    if refused is not None and refused.status == "True":
+        yield refusal(refused.message, "PodsRefused")
     for pod in process.pods:
         if pod.metadata.release == label and not pod.metadata.terminating:
             yield from _pod_troubles(pod)
 
 
 def _pod_troubles(pod: Pod) -> Iterable[Trouble]:
-    for condition in pod.status.conditions:
-        if condition.type == "PodScheduled" and condition.reason == "Unschedulable":
-            yield Trouble("Unschedulable", condition.message)
+    scheduled = condition(pod, "PodScheduled")
+    if scheduled is not None and scheduled.reason == "Unschedulable":
+        yield Trouble("Unschedulable", scheduled.message)
     for status in pod.status.container_statuses:
         found = _container_trouble(status)
         if found is not None:

@@ -12,15 +12,15 @@ from typing import Any
 
 import msgspec
 
+from polyfleet.fleet.conditions import condition, holds
 from polyfleet.fleet.instants import parse
 from polyfleet.fleet.objects.application import Application
-from polyfleet.fleet.objects.metadata import Condition
 from polyfleet.fleet.objects.release import Release
+from polyfleet.fleet.releases import DEPLOYED, FAILED
 from polyfleet.operator.reconcile.conditions import (
     Wanted,
     condition_list,
     enumerated,
-    holds,
     status_patch,
 )
 from polyfleet.operator.reconcile.progress import (
@@ -36,8 +36,6 @@ from polyfleet.operator.reconcile.progress import (
 from polyfleet.operator.reconcile.verdict import Notice, Verdict
 
 CURRENT = "Current"
-DEPLOYED = "Deployed"
-FAILED = "Failed"
 PROGRESSING = "Progressing"
 READY = "Ready"
 WORKLOAD_READY = "WorkloadReady"
@@ -53,7 +51,8 @@ class ReleaseFacts:
 
     `chosen` is the one to run, `found` what kept the operator from bringing it to run, `refused`
     the variables that Kubernetes does not take, `standing` the numbers of the releases that are
-    replaced before anything was said of them, and whose instances are all available.
+    replaced before anything was said of them, and whose instances are all available, `unmade` why
+    what is wanted since the newest cannot become a release.
     """
 
     application: Application
@@ -66,6 +65,7 @@ class ReleaseFacts:
     found: Trouble | None = None
     refused: tuple[str, ...] = ()
     standing: frozenset[int] = frozenset()
+    unmade: Trouble | None = None
 
     @property
     def label(self) -> str:
@@ -80,16 +80,33 @@ class ReleaseFacts:
         )
 
     @property
+    def proven(self) -> bool:
+        """Whether the release is complete, and it is one of which anything is to run."""
+        return self.complete and any(process.replicas for process in self.processes)
+
+    @property
     def trouble(self) -> Trouble | None:
         """What keeps the release from being available."""
         return self.found or trouble(self.processes, self.label)
 
+    @property
+    def obstacle(self) -> Trouble | None:
+        """What keeps the release from being available, if it needs more than time."""
+        found = self.trouble
+        return None if found is None or found.reason == NOT_READY else found
 
-def target(newest: Release, releases: Iterable[Release]) -> Release:
-    """Return the release to run: the newest, or if that has failed the last good one, if any."""
-    if not holds(newest, FAILED):
-        return newest
-    return _last_good(newest, releases) or newest
+    @property
+    def shortfall(self) -> Trouble:
+        """Why the release is not wholly available, as people are told it."""
+        obstacle, label = self.obstacle, self.label
+        if obstacle is not None:
+            return obstacle
+        failed = condition(self.chosen, FAILED)
+        if failed is not None and failed.status == "True":
+            return Trouble(failed.reason, failed.message)
+        if holds(self.chosen, DEPLOYED):
+            return Trouble("Incomplete", f"not all instances of {label} are available")
+        return Trouble(_DEPLOYING, f"{label} is being deployed")
 
 
 def unjudged(chosen: Release, releases: Iterable[Release]) -> list[Release]:
@@ -124,7 +141,10 @@ def judge_application(facts: ReleaseFacts, now: datetime) -> Verdict:
     fields: dict[str, Any] = {"release": facts.chosen.spec.version, **counts(facts.processes)}
     if facts.complete and facts.chosen.spec.build is not None:
         fields["deployedRelease"] = facts.chosen.spec.version
-    return Verdict(status=_workload_patch(facts.application, _of_application(facts), now, fields))
+    wanted = _of_application(facts)
+    if facts.unmade is not None:
+        wanted.append(Wanted(WORKLOAD_READY, False, *facts.unmade))
+    return Verdict(status=_workload_patch(facts.application, wanted, now, fields))
 
 
 def refuse(application: Application, found: Trouble, now: datetime) -> Verdict:
@@ -134,26 +154,25 @@ def refuse(application: Application, found: Trouble, now: datetime) -> Verdict:
 
 
 def _judge_chosen(facts: ReleaseFacts, now: datetime) -> tuple[Verdict, float]:
-    release, problem = facts.chosen, facts.trouble
+    release, shown, why = facts.chosen, facts.obstacle, facts.shortfall
     if facts.complete:
         return _deployed(facts, now), _NEVER
-    shown = problem if problem is not None and problem.reason != NOT_READY else None
-    why = shown or Trouble(_DEPLOYING, "its processes are not all available yet")
     wanted = [Wanted(CURRENT, True, "Running", ""), Wanted(READY, False, *why)]
     if holds(release, DEPLOYED) or holds(release, FAILED):
         # It was good once, or there is none to return to: it is kept, and may recover.
         return _told(release, wanted, shown, now), _NEVER
-    since = _since(release.status.conditions, PROGRESSING)
-    started = since if since is not None and holds(release, PROGRESSING) else now
+    begun = condition(release, PROGRESSING)
+    going_on = begun is not None and begun.status == "True"
+    started = parse(begun.last_transition_time) if begun is not None and going_on else now
     pulling = facts.pulling if is_pulling(facts.processes, facts.label) else timedelta()
     left = (started + facts.deadline + pulling - now).total_seconds()
-    if left > 0 and not is_hopeless(problem):
+    if left > 0 and not is_hopeless(shown):
         wanted.append(Wanted(PROGRESSING, True, _DEPLOYING, ""))
         return _told(release, wanted, shown, now), left
-    seconds = int(facts.deadline.total_seconds())
-    late = f"it was not available within {seconds} s"
-    if problem is None or problem.reason == NOT_READY:
-        why = Trouble("ProgressDeadlineExceeded", f"{late}; {problem.message}" if problem else late)
+    if shown is None:
+        late = f"it was not available within {int(facts.deadline.total_seconds())} s"
+        unready = "" if facts.trouble is None else f"; {facts.trouble.message}"
+        why = Trouble("ProgressDeadlineExceeded", f"{late}{unready}")
     failed = [
         Wanted(CURRENT, True, "Running", ""),
         Wanted(READY, False, *why),
@@ -180,17 +199,18 @@ def _deployed(facts: ReleaseFacts, now: datetime) -> Verdict:
         Wanted(PROGRESSING, False, "Complete", ""),
     ]
     notices: tuple[Notice, ...] = ()
-    if runs:
+    # While it is scaled to nothing, nothing is known of it: it is judged once it is to run.
+    if runs and facts.proven:
         wanted.append(Wanted(DEPLOYED, True, "Available", ""))
         if not holds(release, READY):
             notices = (Notice("ReleaseDeployed", f"v{release.spec.version} runs"),)
-    if holds(release, FAILED):
-        wanted.append(Wanted(FAILED, False, "Recovered", ""))
+        if holds(release, FAILED):
+            wanted.append(Wanted(FAILED, False, "Recovered", ""))
     return Verdict(status=status_patch(release, wanted, now), notices=notices)
 
 
 def _judge_other(facts: ReleaseFacts, release: Release, now: datetime) -> Verdict:
-    failed = next((one for one in release.status.conditions if one.type == FAILED), None)
+    failed = condition(release, FAILED)
     why = Trouble(_SUPERSEDED, "")
     if failed is not None and failed.status == "True":
         why = Trouble(failed.reason, failed.message)
@@ -205,7 +225,8 @@ def _judge_other(facts: ReleaseFacts, release: Release, now: datetime) -> Verdic
 def _told(
     release: Release, wanted: Sequence[Wanted], shown: Trouble | None, now: datetime
 ) -> Verdict:
-    before = next((one.reason for one in release.status.conditions if one.type == READY), "")
+    ready = condition(release, READY)
+    before = "" if ready is None else ready.reason
     notices: tuple[Notice, ...] = ()
     if shown is not None and shown.reason != before:
         text = f"v{release.spec.version}: {shown.message}"
@@ -218,14 +239,7 @@ def _told(
 def _of_application(facts: ReleaseFacts) -> list[Wanted]:
     chosen, newest = facts.chosen, facts.newest
     if chosen.metadata.name != newest.metadata.name:
-        failed = next((one for one in newest.status.conditions if one.type == FAILED), None)
-        why = f"{failed.reason}: {failed.message}" if failed is not None else ""
-        state = "runs again" if facts.complete else "is being deployed again"
-        message = f"v{newest.spec.version} failed ({why}); v{chosen.spec.version} {state}"
-        return [
-            Wanted(WORKLOAD_READY, False, "ReturnedToLastGood", message),
-            Wanted(PROGRESSING, not facts.complete, "ReturnedToLastGood", message),
-        ]
+        return _of_last_good(facts)
     if chosen.spec.build is None and facts.found is None:
         nothing = "its release has no build"
         return [
@@ -233,17 +247,32 @@ def _of_application(facts: ReleaseFacts) -> list[Wanted]:
             Wanted(PROGRESSING, False, "NoBuild", nothing),
         ]
     if facts.complete:
+        state = "runs" if facts.proven else "is scaled to nothing"
         return [
-            Wanted(WORKLOAD_READY, True, DEPLOYED, f"v{chosen.spec.version} runs"),
+            Wanted(WORKLOAD_READY, True, DEPLOYED, f"{facts.label} {state}"),
             Wanted(PROGRESSING, False, "Complete", ""),
         ]
-    problem = facts.trouble
-    if problem is None or problem.reason == NOT_READY:
-        problem = Trouble(_DEPLOYING, f"v{chosen.spec.version} is being deployed")
+    problem = facts.shortfall
     going_on = not holds(chosen, FAILED) and not holds(chosen, DEPLOYED)
     return [
         Wanted(WORKLOAD_READY, False, *problem),
         Wanted(PROGRESSING, going_on, *problem),
+    ]
+
+
+def _of_last_good(facts: ReleaseFacts) -> list[Wanted]:
+    failed, obstacle = condition(facts.newest, FAILED), facts.obstacle
+    why = f"{failed.reason}: {failed.message}" if failed is not None else ""
+    state = "is being deployed again"
+    if facts.complete:
+        state = "runs again" if facts.proven else "is scaled to nothing"
+    elif obstacle is not None:
+        state = f"does not run either ({obstacle.reason}: {obstacle.message})"
+    message = f"v{facts.newest.spec.version} failed ({why}); {facts.label} {state}"
+    going_on = not facts.complete and obstacle is None
+    return [
+        Wanted(WORKLOAD_READY, False, "ReturnedToLastGood", message),
+        Wanted(PROGRESSING, going_on, "ReturnedToLastGood", message),
     ]
 
 
@@ -260,20 +289,3 @@ def _workload_patch(
     if conditions is not None:
         changed["conditions"] = conditions
     return {"status": changed} if changed else None
-
-
-def _last_good(newest: Release, releases: Iterable[Release]) -> Release | None:
-    good = (
-        release
-        for release in releases
-        if release.spec.version < newest.spec.version
-        and release.spec.build is not None
-        and holds(release, DEPLOYED)
-        and not holds(release, FAILED)
-    )
-    return max(good, key=lambda release: release.spec.version, default=None)
-
-
-def _since(conditions: Iterable[Condition], type_: str) -> datetime | None:
-    found = next((one for one in conditions if one.type == type_), None)
-    return None if found is None else parse(found.last_transition_time)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from polyfleet.fleet import instants
+from polyfleet.fleet.conditions import holds
 from polyfleet.fleet.objects.group import DeviceGroup
 from polyfleet.fleet.objects.package import Package
 from polyfleet.fleet.objects.rollout import Rollout, RolloutCounts, RolloutFailure
@@ -15,7 +16,7 @@ from polyfleet.fleet.rollout.plan import promotion
 from polyfleet.fleet.rollout.progress import Wait, next_wait
 from polyfleet.fleet.rollout.reach import SNAPSHOT, LiveRollout
 from polyfleet.fleet.rollout.steps import steps_of
-from polyfleet.operator.reconcile.conditions import Wanted, enumerated, holds, status_patch
+from polyfleet.operator.reconcile.conditions import Wanted, enumerated, status_patch
 from polyfleet.operator.reconcile.verdict import Notice, Verdict
 
 READY = "Ready"

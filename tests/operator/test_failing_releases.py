@@ -77,6 +77,24 @@ def test_the_last_good_release_may_have_been_replaced_before_it_was_judged(
             assert found["status"]["release"] == 2
 
 
+def test_a_release_that_was_scaled_to_nothing_is_judged_when_it_is_to_run(shop: Workload) -> None:
+    name = shop.application
+    shop.build(f"{name}-1", "registry/shop:1")
+    shop.comes_to_run(1)
+    shop.scale(cmd=0)
+    eventually(lambda: shop.pods("v1") == [], "none runs")
+    shop.build(f"{name}-2", "registry/broken:1")
+    shop.fleet.condition("Release", f"{name}-v2", "Ready", "True", "Deployed")
+    message = shop.fleet.condition("Application", name, "WorkloadReady", "True", "Deployed")
+    assert message == "v2 is scaled to nothing"
+
+    shop.scale(cmd=1)
+    broken = waiting("InvalidImageName", "cannot parse registry/broken:1")
+    eventually(lambda: shop.set_pods("v2", broken) == 1, "the pod of v2")
+    shop.fleet.condition("Release", f"{name}-v2", "Failed", "True", "ImagePullFailed")
+    assert shop.comes_to_run(1)["status"]["release"] == 1
+
+
 def test_a_release_that_crashes_says_so(shop: Workload) -> None:
     name = f"{shop.application}-v1"
     shop.build(f"{shop.application}-1", "registry/shop:1")

@@ -2,36 +2,21 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import anyio.to_thread
 import pytest
-from prometheus_client import CollectorRegistry
 
 from polyfleet.fleet.objects.kinds import APPLICATIONS, BUILDS, DOMAINS, RELEASES, WORKLOAD_KINDS
-from polyfleet.kube.cache import Cache
 from polyfleet.kube.client import Client
-from polyfleet.kube.configuration import load_connection
-from polyfleet.kube.errors import Conflict
-from polyfleet.kube.events import EventRecorder
 from polyfleet.kube.resources import NETWORK_POLICIES, SECRETS, SERVICE_ACCOUNTS
-from polyfleet.kube.serials import SerialAllocator
-from polyfleet.kube.writer import Writer
-from polyfleet.operator.context import Context, Workloads
-from polyfleet.operator.controllers import workloads
-from polyfleet.operator.indexes import add_indexes, add_workload_indexes
-from polyfleet.operator.limiter import Limiter
-from polyfleet.operator.process import KINDS
-from polyfleet.operator.rollout_counts import RolloutCounts
-from polyfleet.operator.settings import Settings
+from polyfleet.operator.context import Context
 from tests.kube.transactions.side import GatedClient
+from tests.operator.in_process import look, operator_of
 
 _HASHED = "[0-9a-f]{16}$|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 MOST_REQUESTS = 60
-SECONDS = 60.0
 
 
 class Dying:
@@ -52,49 +37,6 @@ class Dying:
         self.victim.cancel()
         await asyncio.Event().wait()
         raise AssertionError
-
-
-@asynccontextmanager
-async def operator_of(kubeconfig: Path, namespace: str) -> AsyncIterator[Context]:
-    """Run what one operator process has, but for its queues."""
-    connection = await anyio.to_thread.run_sync(load_connection, kubeconfig)
-    client = GatedClient(
-        connection,
-        namespace=namespace,
-        field_manager="polyfleet-operator",
-        registry=CollectorRegistry(),
-    )
-    settings = Settings(namespace=namespace, workload_domain="apps.example", workload_settle=0)
-    async with client:
-        cache, running = Cache(client, KINDS), Cache(client, WORKLOAD_KINDS)
-        add_indexes(cache)
-        add_workload_indexes(running)
-        async with cache, running, EventRecorder(client) as events:
-            await cache.wait_synced(SECONDS)
-            await running.wait_synced(SECONDS)
-            yield Context(
-                settings=settings,
-                client=client,
-                cache=cache,
-                writer=Writer(client, cache),
-                serials=SerialAllocator(client, cache),
-                events=events,
-                limiter=Limiter(1000),
-                counts=RolloutCounts(cache),
-                workloads=Workloads(client, running),
-            )
-
-
-async def look(context: Context, name: str) -> None:
-    """Look at the workload as often as the queue would."""
-    for _ in range(20):
-        try:
-            await workloads.reconcile(context, name)
-        except Conflict:
-            await asyncio.sleep(0.05)
-            continue
-        return
-    raise AssertionError("conflicts without end")
 
 
 async def make(client: Client, name: str) -> None:

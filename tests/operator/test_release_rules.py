@@ -9,6 +9,7 @@ import pytest
 from polyfleet.fleet.objects.application import Application
 from polyfleet.fleet.objects.release import Release
 from polyfleet.fleet.objects.workload import Deployment, Pod
+from polyfleet.fleet.releases import release_to_run
 from polyfleet.operator.reconcile.progress import (
     ProcessState,
     Trouble,
@@ -20,7 +21,6 @@ from polyfleet.operator.reconcile.releases import (
     ReleaseFacts,
     judge_application,
     judge_releases,
-    target,
     unjudged,
 )
 
@@ -85,7 +85,7 @@ def facts(*releases: Release, state: ProcessState, **fields: Any) -> ReleaseFact
     return ReleaseFacts(
         application=APPLICATION,
         newest=newest,
-        chosen=target(newest, releases),
+        chosen=release_to_run(newest, releases),
         releases=releases,
         processes=(state,),
         deadline=DEADLINE,
@@ -102,6 +102,14 @@ def told(of: ReleaseFacts, number: int) -> dict[str, tuple[str, str]]:
             listed = verdict.status["status"]["conditions"]
             return {one["type"]: (one["status"], one["reason"]) for one in listed}
     return {}
+
+
+def told_of_application(of: ReleaseFacts) -> dict[str, tuple[str, str, str]]:
+    """Return the conditions that the application gets."""
+    status = judge_application(of, NOW).status
+    assert status is not None
+    listed = status["status"]["conditions"]
+    return {one["type"]: (one["status"], one["reason"], one["message"]) for one in listed}
 
 
 STARTING = process(deployment(1, availableReplicas=0, readyReplicas=0))
@@ -221,18 +229,31 @@ def test_the_last_good_release_runs_again_after_a_failure() -> None:
     worse = release(2, condition("Failed", "True"), condition("Deployed", "True"))
     nothing = release(3, condition("Deployed", "True"), build=None)
     failed = release(4, condition("Failed", "True", "CrashLoop"))
-    assert target(failed, [good, worse, nothing, failed]) is good
-    assert target(failed, [failed]) is failed
-    assert target(release(5), [good, failed]).spec.version == 5
+    assert release_to_run(failed, [good, worse, nothing, failed]) is good
+    assert release_to_run(failed, [failed]) is failed
+    assert release_to_run(release(5), [good, failed]).spec.version == 5
 
     again = facts(good, failed, state=process(deployment(1)))
     assert told(again, 4)["Ready"] == ("False", "CrashLoop")
+    assert told_of_application(again) == {
+        "WorkloadReady": ("False", "ReturnedToLastGood", "v4 failed (CrashLoop: ); v1 runs again"),
+        "Progressing": ("False", "ReturnedToLastGood", "v4 failed (CrashLoop: ); v1 runs again"),
+    }
     status = judge_application(again, NOW).status
     assert status is not None
-    conditions = {one["type"]: one for one in status["status"]["conditions"]}
-    assert conditions["WorkloadReady"]["reason"] == "ReturnedToLastGood"
-    assert conditions["WorkloadReady"]["status"] == "False"
     assert status["status"]["release"] == status["status"]["deployedRelease"] == 1
+
+
+def test_the_last_good_release_is_under_way_until_something_keeps_it() -> None:
+    good, failed = (
+        release(1, condition("Deployed", "True")),
+        release(2, condition("Failed", "True")),
+    )
+    status, _, message = told_of_application(facts(good, failed, state=STARTING))["Progressing"]
+    assert (status, message) == ("True", "v2 failed (R: ); v1 is being deployed again")
+    status, _, message = told_of_application(facts(good, failed, state=PULL))["Progressing"]
+    assert status == "False"
+    assert "v1 does not run either (ImagePullFailed: web: ErrImagePull" in message
 
 
 def ready_pod(number: int, *, ago: float = 0, **fields: Any) -> Pod:
@@ -298,6 +319,59 @@ def test_a_release_that_was_good_does_not_fail_later() -> None:
     assert found["Ready"] == ("False", "ImagePullFailed")
     assert "Failed" not in found
     assert judge_releases(facts(was_good, state=PULL), NOW)[1] == float("inf")
+
+
+def test_a_good_release_that_lacks_instances_is_not_being_deployed() -> None:
+    was_good = release(1, condition("Deployed", "True"))
+    of = facts(was_good, state=STARTING)
+    assert told(of, 1)["Ready"] == ("False", "Incomplete")
+    message = "not all instances of v1 are available"
+    assert told_of_application(of) == {
+        "WorkloadReady": ("False", "Incomplete", message),
+        "Progressing": ("False", "Incomplete", message),
+    }
+
+
+def test_a_failure_keeps_its_reason_while_there_is_none_to_return_to() -> None:
+    failed = release(1, condition("Failed", "True", "ProgressDeadlineExceeded"))
+    of = facts(failed, state=STARTING)
+    assert told(of, 1)["Ready"] == ("False", "ProgressDeadlineExceeded")
+    assert told_of_application(of)["WorkloadReady"][1] == "ProgressDeadlineExceeded"
+    assert told(facts(failed, state=PULL), 1)["Ready"] == ("False", "ImagePullFailed")
+
+
+def test_a_release_that_is_scaled_to_nothing_is_not_proven_good() -> None:
+    none_wanted = ProcessState("web", 0, deployment(2, wanted=0))
+    good, newer = release(1, condition("Deployed", "True")), release(2)
+    of = facts(good, newer, state=none_wanted)
+    found = told(of, 2)
+    assert found["Ready"] == ("True", "Deployed")
+    assert found["Progressing"] == ("False", "Complete")
+    assert "Deployed" not in found
+    assert judge_releases(of, NOW)[0][-1][1].notices == ()
+    workload = told_of_application(of)["WorkloadReady"]
+    assert workload == ("True", "Deployed", "v2 is scaled to nothing")
+
+    waits = release(2, condition("Ready", "True"), condition("Progressing", "False", ago=999))
+    begun = facts(good, waits, state=process(deployment(2, availableReplicas=0)))
+    assert told(begun, 2)["Progressing"] == ("True", "Deploying")
+    late = release(2, condition("Progressing", "True", ago=121))
+    failed = facts(good, late, state=process(deployment(2, availableReplicas=0)))
+    assert told(failed, 2)["Failed"] == ("True", "ProgressDeadlineExceeded")
+
+
+def test_a_failure_is_not_over_because_nothing_is_to_run() -> None:
+    failed = release(1, condition("Failed", "True"))
+    none_wanted = ProcessState("web", 0, deployment(1, wanted=0))
+    assert told(facts(failed, state=none_wanted), 1)["Failed"] == ("True", "R")
+    assert told(facts(failed, state=process(deployment(1))), 1)["Failed"] == ("False", "Recovered")
+
+
+def test_what_cannot_become_a_release_is_told_while_the_one_before_is_judged() -> None:
+    unmade = Trouble("ReleaseRefused", "b is no Build of application shop")
+    found = told_of_application(facts(release(1), state=STARTING, unmade=unmade))
+    assert found["WorkloadReady"] == ("False", *unmade)
+    assert found["Progressing"] == ("True", "Deploying", "v1 is being deployed")
 
 
 def test_what_is_deployed_is_told_once() -> None:

@@ -6,6 +6,7 @@ Deployments and ReplicaSets are real; a test plays the kubelet (tests/operator/w
 import base64
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +43,6 @@ def give_config(shop: Workload, **values: str) -> None:
         "stringData": values,
     }
     shop.kubectl("apply", "-f", "-", stdin=json.dumps(body))
-
-
-def set_processes(shop: Workload, **replicas: int) -> None:
-    processes = [{"type": type_, "replicas": count} for type_, count in replicas.items()]
-    shop.fleet.patch("Application", shop.application, spec={"workload": {"processes": processes}})
 
 
 def release(shop: Workload, number: int) -> dict[str, Any]:
@@ -196,22 +192,30 @@ def test_the_values_of_a_release_are_kept_as_they_were(shop: Workload) -> None:
     assert condition[0] in {"True", "False"}
 
 
-def test_a_quota_is_told_of(shop: Workload) -> None:
-    quota = {
+@contextmanager
+def quota(shop: Workload, **hard: str) -> Iterator[None]:
+    """Let the namespace have no more than that, given with `__` for `/` and `_` for `.`."""
+    limits = {key.replace("__", "/").replace("_", "."): value for key, value in hard.items()}
+    name = f"quota-{shop.application}"
+    body = {
         "apiVersion": "v1",
         "kind": "ResourceQuota",
-        "metadata": {"name": f"quota-{shop.application}"},
-        "spec": {"hard": {"limits.memory": "1Mi"}},
+        "metadata": {"name": name},
+        "spec": {"hard": limits},
     }
-    shop.kubectl("apply", "-f", "-", stdin=json.dumps(quota))
+    shop.kubectl("apply", "-f", "-", stdin=json.dumps(body))
     try:
         eventually(
-            lambda: (
-                "limits.memory"
-                in shop.kubectl("get", "resourcequota", "-o", "jsonpath={.items[*].status.hard}")
-            ),
+            lambda: shop.get("resourcequota", name).get("status", {}).get("hard") == limits,
             "the quota counts",
         )
+        yield
+    finally:
+        shop.kubectl("delete", "resourcequota", name)
+
+
+def test_a_quota_is_told_of(shop: Workload) -> None:
+    with quota(shop, limits_memory="1Mi"):
         config = {"memory": {"cmd": "64M"}}
         shop.fleet.patch("Application", shop.application, spec={"config": config})
         shop.build(f"{shop.application}-1", "registry/shop:1")
@@ -219,8 +223,50 @@ def test_a_quota_is_told_of(shop: Workload) -> None:
             "Application", shop.application, "WorkloadReady", "False", "QuotaExceeded"
         )
         assert "exceeded quota" in message
-    finally:
-        shop.kubectl("delete", "resourcequota", f"quota-{shop.application}")
+
+
+def test_a_quota_of_deployments_is_told_of(shop: Workload) -> None:
+    name = shop.application
+    with quota(shop, count__deployments_apps="0"):
+        shop.build(f"{name}-1", "registry/shop:1")
+        shop.fleet.condition("Application", name, "WorkloadReady", "False", "QuotaExceeded")
+        shop.fleet.condition("Release", f"{name}-v1", "Ready", "False", "QuotaExceeded")
+
+
+def test_a_domain_that_cannot_be_routed_keeps_no_release_from_being_judged(shop: Workload) -> None:
+    name = shop.application
+    shop.fleet.create("Domain", f"{name}.example", application=name, domain=f"{name}.example")
+    with quota(shop, count__ingresses_networking_k8s_io="0"):
+        shop.build(f"{name}-1", "registry/shop:1")
+        shop.comes_to_run(1)
+        shop.fleet.condition("Domain", f"{name}.example", "Ready", "False", "QuotaExceeded")
+
+
+def test_what_cannot_become_a_release_leaves_the_one_before_looked_after(shop: Workload) -> None:
+    name = shop.application
+    shop.build(f"{name}-1", "registry/shop:1")
+    shop.comes_to_run(1)
+    shop.build(f"{name}-2", "registry/shop:2")
+    eventually(lambda: bool(shop.pods("v2")), "the pod of v2")
+    workload = {"build": "nobodys", "processes": [{"type": "cmd", "replicas": 2}]}
+    shop.fleet.patch("Application", name, spec={"workload": workload})
+    message = shop.fleet.condition("Application", name, "WorkloadReady", "False", "ReleaseRefused")
+    assert message == f"nobodys is no Build of application {name}"
+    found = shop.comes_to_run(2)
+    assert found["status"]["running"] == "2/2"
+    shop.fleet.condition("Release", f"{name}-v2", "Deployed", "True", "Available")
+    shop.fleet.condition("Application", name, "WorkloadReady", "False", "ReleaseRefused")
+
+
+def test_what_runs_is_counted_though_its_build_is_gone(shop: Workload) -> None:
+    name = shop.application
+    shop.build(f"{name}-1", "registry/shop:1")
+    shop.comes_to_run(1)
+    shop.fleet.delete("Build", f"{name}-1")
+    shop.fleet.condition("Application", name, "WorkloadReady", "False", "BuildMissing")
+    found = shop.fleet.get("Application", name)
+    assert found is not None
+    assert found["status"]["running"] == "1/1"
 
 
 def test_drift_is_repaired(shop: Workload) -> None:
@@ -277,7 +323,7 @@ def test_what_is_somebody_elses_is_never_touched(shop: Workload) -> None:
 
 def test_types_that_a_procfile_lost_are_taken_away_once_the_release_runs(shop: Workload) -> None:
     name = shop.application
-    set_processes(shop, web=1, worker=1)
+    shop.scale(web=1, worker=1)
     shop.build(f"{name}-1", "registry/shop:1", procfile={"web": "w", "worker": "v"})
     shop.comes_to_run(1)
     shop.build(f"{name}-2", "registry/shop:2", procfile={"web": "w"})
@@ -290,7 +336,7 @@ def test_types_that_a_procfile_lost_are_taken_away_once_the_release_runs(shop: W
 def test_scaling_makes_no_release(shop: Workload) -> None:
     shop.build(f"{shop.application}-1", "registry/shop:1")
     shop.comes_to_run(1)
-    set_processes(shop, cmd=3)
+    shop.scale(cmd=3)
 
     def scaled() -> bool:
         shop.set_pods("v1", running())
@@ -299,7 +345,7 @@ def test_scaling_makes_no_release(shop: Workload) -> None:
 
     eventually(scaled, "three run")
     assert shop.fleet.get("Release", f"{shop.application}-v2") is None
-    set_processes(shop, cmd=0)
+    shop.scale(cmd=0)
     eventually(lambda: shop.pods("v1") == [], "none runs")
     shop.fleet.condition("Application", shop.application, "WorkloadReady", "True", "Deployed")
 

@@ -107,6 +107,12 @@ class Workload:
     def build(self, name: str, image: str, **spec: Any) -> None:
         self.fleet.create("Build", name, application=self.application, image=image, **spec)
 
+    def scale(self, **replicas: int) -> None:
+        """Say how many instances of each process type are to run."""
+        processes = [{"type": type_, "replicas": count} for type_, count in replicas.items()]
+        spec = {"workload": {"processes": processes}}
+        self.fleet.patch("Application", self.application, spec=spec)
+
     def comes_to_run(self, release: int) -> dict[str, Any]:
         """Bring the Pods of a release up until it is deployed; return the Application."""
 

@@ -16,6 +16,7 @@ from polyfleet.api.dialects.deis.documents import Documents, born
 from polyfleet.api.dialects.deis.errors import NOT_ALLOWED
 from polyfleet.api.dialects.deis.processes import counts_of
 from polyfleet.api.dialects.deis.routes import BASE, Route
+from polyfleet.api.dialects.deis.settling import be_gone
 from polyfleet.fleet.instants import timestamp
 from polyfleet.fleet.objects.application import Application
 from polyfleet.fleet.objects.kinds import APPLICATIONS
@@ -109,6 +110,7 @@ class ApplicationRoutes:
                     raise NotFound("it is being deleted already") from None
                 caller.require_in(Right.ADMIN, application)
             else:
+                await be_gone(self._facade, application)
                 return Response(status_code=204)
         raise Conflict("The application changes all the time; try again.")
 
@@ -149,7 +151,11 @@ class ApplicationRoutes:
         raise Conflict("There is no free name among those tried; give an id.")
 
     async def _create(self, caller: Caller, name: str, spec: dict[str, Any]) -> Application:
-        known = self._facade.cache.applications.get(name)
+        store = self._facade.cache.applications
+        known = store.get(name)
+        if known is not None and not known.present:
+            await be_gone(self._facade, known)
+            known = store.get(name)
         if known is not None:
             raise _taken(known)
         spec = await self._changes.begin(caller, name, {**spec, "name": name})

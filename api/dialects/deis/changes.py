@@ -24,7 +24,7 @@ from polyfleet.fleet.given_values import NOTHING_GIVEN, Given
 from polyfleet.fleet.instants import timestamp
 from polyfleet.fleet.names import config_secret_name
 from polyfleet.fleet.objects.application import Application, Configuration
-from polyfleet.fleet.objects.kinds import APPLICATIONS
+from polyfleet.fleet.objects.kinds import APPLICATIONS, BUILDS
 from polyfleet.fleet.objects.release import Release
 from polyfleet.fleet.releases import Values
 from polyfleet.fleet.rights import Right
@@ -89,12 +89,12 @@ class Changes:
                 raise NotFound(NOT_FOUND)
             caller.require_in(Right.DEPLOY, application)
             current = await self.current(application)
-            wanted = decide(application, current.values)
             # What others wished before gets its own release before it is overwritten.
             with suppress(errors.Invalid):
                 await ensure_release(
                     facade.writer, facade.cache, application, facade.clock(), given=current.given
                 )
+            wanted = decide(application, current.values)
             changed = await self._write(caller, application, wanted)
             if changed is not None:
                 release = await ensure_release(
@@ -145,10 +145,11 @@ class Changes:
     async def _write(
         self, caller: Caller, application: Application, wanted: Wanted
     ) -> Application | None:
-        """Write what is wanted; None if the application changed meanwhile."""
+        """Write what is wanted; None if the application changed meanwhile. Raises Conflict."""
         name = application.spec.name
-        config = await self._config(caller, name, application.spec.config, wanted)
         workload = _workload(caller, application, wanted)
+        await self._require_build(name, workload.get("build"))
+        config = await self._config(caller, name, application.spec.config, wanted)
         patch = [{"op": "add", "path": "/spec/workload", "value": workload}]
         if config:
             patch.append({"op": "add", "path": "/spec/config", "value": config})
@@ -160,6 +161,17 @@ class Changes:
             if isinstance(error, errors.Conflict):
                 return None
             raise
+
+    async def _require_build(self, application: str, name: str | None) -> None:
+        """Raise Conflict if the build that is to run is gone: no release could be made of it."""
+        if name is None:
+            return
+        build = self._facade.cache.builds.get(name)
+        if build is None:
+            with suppress(errors.NotFound):
+                build = await self._facade.writer.read(BUILDS, name)
+        if build is None or build.spec.application != application:
+            raise Conflict("The build that is to run is gone; give another one.")
 
     async def _config(
         self, caller: Caller, name: str, config: Configuration | None, wanted: Wanted

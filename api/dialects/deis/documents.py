@@ -11,6 +11,7 @@ from polyfleet.fleet.objects.build import Build
 from polyfleet.fleet.objects.metadata import ObjectMeta
 from polyfleet.fleet.objects.release import Release
 from polyfleet.fleet.objects.user import User
+from polyfleet.fleet.releases import release_to_run
 from polyfleet.kube.cache import Cache
 from polyfleet.kube.releases import OF_APPLICATION
 
@@ -70,6 +71,12 @@ class Documents:
         """Return the application's newest release."""
         found = self._cache.releases.find(OF_APPLICATION, application.metadata.name)
         return found[-1] if found else None
+
+    def running(self, application: Application) -> Release | None:
+        """Return the release that runs, or is to: not one that has failed, if one was good."""
+        newest = self.newest(application)
+        others = (item for item in self.releases(application) if self.build(item.spec.build))
+        return None if newest is None else release_to_run(newest, others)
 
     def build(self, name: str | None) -> Build | None:
         """Return the build whose object has this name."""

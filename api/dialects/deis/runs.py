@@ -30,7 +30,7 @@ from polyfleet.fleet.objects.metadata import PROCESS_LABEL, RELEASE_LABEL
 from polyfleet.fleet.objects.workload import ContainerStatus, Pod
 from polyfleet.fleet.rights import Right
 from polyfleet.fleet.workloads.objects import Limits, Running, metadata, pod_spec
-from polyfleet.fleet.workloads.processes import RUN, release_values
+from polyfleet.fleet.workloads.processes import RUN, by_shell, release_values
 from polyfleet.kube import errors
 from polyfleet.kube.changes import Change
 from polyfleet.kube.releases import read_values
@@ -94,7 +94,7 @@ class RunRoutes:
 
     async def _body(self, application: Application, command: str) -> dict[str, Any]:
         """Return the Pod that runs the command. Raises Invalid."""
-        release = self._documents.newest(application)
+        release = self._documents.running(application)
         build = None if release is None else self._documents.build(release.spec.build)
         if release is None or build is None:
             raise Invalid("", NO_BUILD)
@@ -112,9 +112,7 @@ class RunRoutes:
             same_namespace=same,
         )
         spec = pod_spec(running, RUN)
-        # As processes are started: Kubernetes must not take $(…) for one of its variables.
-        line = command.replace("$(", "$$(")
-        spec["containers"][0]["command"] = ["/bin/sh", "-c", line]
+        spec["containers"][0]["command"] = by_shell(command)
         spec["restartPolicy"] = "Never"
         spec["activeDeadlineSeconds"] = settings.deis.run_timeout
         labels = {PROCESS_LABEL: RUN, RELEASE_LABEL: f"v{release.spec.version}"}

@@ -59,8 +59,8 @@ class ScaleRoutes:
         return Response(status_code=204)
 
     def _build(self, application: Application) -> Build:
-        newest = self._documents.newest(application)
-        build = None if newest is None else self._documents.build(newest.spec.build)
+        release = self._documents.running(application)
+        build = None if release is None else self._documents.build(release.spec.build)
         if build is None:
             raise Invalid("", NO_BUILD)
         return build

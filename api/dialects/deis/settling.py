@@ -1,15 +1,15 @@
-"""Waiting, for a short while, until what was asked for runs."""
+"""Waiting, for a short while, until what was asked for is so."""
 
 import asyncio
 from collections.abc import Callable
 from contextlib import ExitStack
 
 from polyfleet.api.core.facade import Facade
+from polyfleet.fleet.conditions import holds
 from polyfleet.fleet.objects.application import Application
 from polyfleet.fleet.objects.release import Release
+from polyfleet.fleet.releases import FAILED
 from polyfleet.kube.changes import Change
-
-_FAILED = "Failed"
 
 
 async def settle(
@@ -23,12 +23,30 @@ async def settle(
     It ends early if that will not come any more: the application goes, or the release has failed.
     What was asked for is recorded already: whether it runs yet decides nothing.
     """
-    cache, uid = facade.cache, application.metadata.uid
     awaited = None if release is None else release.metadata.uid
+
+    def failed(item: Release | None) -> bool:
+        return item is not None and item.metadata.uid == awaited and bool(holds(item, FAILED))
+
+    await _wait(facade, application, lambda item: not item.present or settled(item), failed)
+
+
+async def be_gone(facade: Facade, application: Application) -> None:
+    """Wait until a deleted application is swept, or the patience of the settings ends."""
+    await _wait(facade, application, lambda _: False)
+
+
+async def _wait(
+    facade: Facade,
+    application: Application,
+    settled: Callable[[Application], bool],
+    failed: Callable[[Release | None], bool] = lambda _: False,
+) -> None:
+    cache, uid = facade.cache, application.metadata.uid
     done = asyncio.Event()
 
     def look(item: Application | None) -> None:
-        if item is None or item.metadata.uid != uid or not item.present or settled(item):
+        if item is None or item.metadata.uid != uid or settled(item):
             done.set()
 
     def note(change: Change[Application]) -> None:
@@ -36,8 +54,7 @@ async def settle(
             look(change.new)
 
     def note_release(change: Change[Release]) -> None:
-        item = change.new
-        if item is not None and item.metadata.uid == awaited and _has_failed(item):
+        if failed(change.new):
             done.set()
 
     if facade.settings.deis.patience <= 0:
@@ -51,7 +68,3 @@ async def settle(
                 await done.wait()
         except TimeoutError:
             pass
-
-
-def _has_failed(release: Release) -> bool:
-    return any(one.type == _FAILED and one.status == "True" for one in release.status.conditions)

@@ -137,6 +137,20 @@ def test_a_deploy_that_fails_is_answered_at_once_and_told_of_in_the_log(
     shop.fleet.comes_to("Application", name, lambda item: item["status"]["release"] == 2)
 
 
+def test_a_destroyed_application_is_gone_when_that_is_answered(
+    shop: Workload, ask: Ask, caller: httpx.Client
+) -> None:
+    deployed(shop, ask)
+    name = shop.application
+    assert caller.delete(f"/v1/apps/{name}").status_code == 204
+    assert shop.fleet.get("Application", name) is None
+    assert caller.post("/v1/apps", json={"id": name}).status_code == 201
+    # However it was deleted.
+    shop.fleet.delete("Application", name)
+    eventually(lambda: caller.get(f"/v1/apps/{name}").status_code == 404, "the facade knows")
+    assert caller.post("/v1/apps", json={"id": name}).status_code == 201
+
+
 def test_a_deploy_is_answered_when_the_patience_ends(stage: Stage, shop: Workload) -> None:
     server = stage.server
     hasty = server.settings.deis.model_copy(update={"patience": 0.2})

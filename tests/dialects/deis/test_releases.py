@@ -1,5 +1,6 @@
 """Builds and releases: numbered, never changed, rolled back to."""
 
+import json
 import threading
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.dialects.deis.controller import (
     unique,
 )
 from tests.dialects.people import Person
+from tests.dialects.waiting import eventually
 
 
 def test_a_build_is_shown_as_it_was_given(controller: Controller, app: str, ada: Person) -> None:
@@ -252,6 +254,47 @@ def test_scaling_changes_the_named_types_only(
     assert controller.owner.post(path, json={"web": 0, "cmd": True}).status_code == 204
     assert controller.shown(app)["structure"] == {"web": 0, "worker": 2, "cmd": 1}
     assert controller.releases(app)[0]["version"] == 2
+
+
+def test_after_a_failure_what_runs_is_the_last_good_release(
+    controller: Controller, app: str, ada: Person, shared_kubectl: Any
+) -> None:
+    controller.build(app, procfile={"web": "x", "worker": "y"})
+    controller.build(app, procfile={"web": "x", "clock": "z"})
+    for number, type_ in ((2, "Deployed"), (3, "Failed")):
+        told = {
+            "type": type_,
+            "status": "True",
+            "reason": "Said",
+            "message": "",
+            "lastTransitionTime": "2030-01-01T00:00:00Z",
+        }
+        patch = json.dumps({"status": {"conditions": [told]}})
+        shared_kubectl(
+            "patch", "release", f"{app}-v{number}", "--subresource=status", "--type=merge",
+            "-p", patch,
+        )  # fmt: skip
+    path = f"/v1/apps/{app}/scale"
+    eventually(lambda: ada.post(path, json={"worker": 1}).status_code == 204)
+    refused = ada.post(path, json={"clock": 1})
+    assert detail(refused) == (400, "Container type clock does not exist in application")
+
+
+def test_a_build_that_is_gone_keeps_the_configuration_as_it_is(
+    controller: Controller, app: str, ada: Person, shared_kubectl: Any
+) -> None:
+    given = controller.configure(app, values={"A": "1"})
+    controller.build(app)
+    before = controller.shown(f"{app}/config")
+    assert before["uuid"] == given["uuid"]
+    shared_kubectl("delete", "builds", "-l", f"polyfleet.dev/application={app}")
+    eventually(lambda: results(ada.get(f"/v1/apps/{app}/builds")) == [])
+    gone = (409, "The build that is to run is gone; give another one.")
+    assert detail(ada.post(f"/v1/apps/{app}/config", json={"values": {"B": "2"}})) == gone
+    assert detail(ada.post(f"/v1/apps/{app}/releases/rollback", json={"version": 3})) == gone
+    assert controller.shown(f"{app}/config") == before
+    controller.build(app)
+    assert controller.releases(app)[0]["version"] == 4
 
 
 def test_scaling_that_cannot_be_says_why(controller: Controller, app: str) -> None:

@@ -1,0 +1,55 @@
+"""What the operator decides while one of its watches is behind another."""
+
+import uuid
+from pathlib import Path
+
+import pytest
+
+from polyfleet.fleet.conditions import holds
+from polyfleet.fleet.objects.application import Application
+from polyfleet.fleet.objects.kinds import APPLICATIONS, RELEASES
+from polyfleet.kube.releases import create_config, ensure_release
+from polyfleet.operator.context import Context
+from polyfleet.operator.controllers import workloads
+from tests.operator.in_process import look, operator_of
+
+
+async def wish(context: Context, application: Application) -> Application:
+    """Ask for a release, as a facade does."""
+    config = str(uuid.uuid4())
+    await create_config(context.client, application.spec.name, config, {})
+    spec = {
+        "workload": {"change": {"id": str(uuid.uuid4()), "by": "ann"}},
+        "config": {"uuid": config},
+    }
+    changed = await context.writer.patch(APPLICATIONS, application, {"spec": spec})
+    await ensure_release(context.writer, context.cache, changed, context.clock())
+    return changed
+
+
+async def test_a_release_may_be_known_before_the_wish_that_it_was_made_for(
+    admin_kubeconfig: Path, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with operator_of(admin_kubeconfig, namespace) as context:
+        made = await context.writer.create(APPLICATIONS, "shop", {"name": "shop"})
+        seen = {"status": {"observedGeneration": 1}}
+        made = await context.writer.patch(APPLICATIONS, made, seen, subresource="status")
+        await wish(context, made)
+        await look(context, "shop")
+        before = context.cache.applications.get("shop")
+        assert before is not None
+        await wish(context, before)
+        store = context.cache.applications
+        versions, get = [before], store.get
+        monkeypatch.setattr(store, "get", lambda name: versions.pop() if versions else get(name))
+
+        await workloads.reconcile(context, "shop")
+
+        assert not versions
+        current = {
+            number: holds(await context.client.get(RELEASES, f"shop-v{number}"), "Current")
+            for number in (1, 2)
+        }
+        assert current == {1: False, 2: True}
+        application = await context.client.get(APPLICATIONS, "shop")
+        assert application.status.release == 2
