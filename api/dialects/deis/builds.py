@@ -99,9 +99,10 @@ class BuildRoutes:
 
         try:
             _, release = await self._changes.carry_out(caller, application, decide)
-        except (PolyfleetError, errors.ApiError):
-            # Nobody was told of it, unless the application names it all the same.
-            await self._take_back(build)
+        except (PolyfleetError, errors.ApiError) as error:
+            # Nobody was told of it; but without an answer the application may name it all the same.
+            if not isinstance(error, errors.Unavailable):
+                await self._take_back(build)
             raise
         return build, release
 

@@ -58,7 +58,7 @@ class ConfigRoutes:
             return wanted
 
         application, release = await self._changes.carry_out(caller, application, decide)
-        shown = {**(kept["values"] or {}), **_told(application, release)}
+        shown = {**_told(application, release), **(kept["values"] or {})}
         body = config_document(application, Current(shown, release.spec.config.uuid))
         return clients.with_release(
             Response(body, 201, media_type="application/json"), release.spec.version

@@ -15,6 +15,7 @@ from polyfleet.api.dialects.deis.access import caller_of
 from polyfleet.api.dialects.deis.documents import date, owner_name
 from polyfleet.api.dialects.deis.pods import Pods
 from polyfleet.api.dialects.deis.routes import BASE, Route
+from polyfleet.fleet.conditions import holds
 from polyfleet.fleet.objects.application import Application
 from polyfleet.fleet.objects.workload import Pod
 
@@ -46,7 +47,7 @@ class ContainerRoutes:
         wanted = request.path_params.get("type")
         found = [
             container
-            for container in numbered(self._pods.of(application))
+            for container in self._containers(application)
             if wanted in (None, container.pod.metadata.process_type)
         ]
         return pages.answer(self._facade, request, found, lambda item: _encoded(application, item))
@@ -56,18 +57,26 @@ class ContainerRoutes:
         caller = await caller_of(self._facade, request)
         application = caller.application(request.path_params["app"])
         parameters = request.path_params
-        for container in numbered(self._pods.of(application)):
+        for container in self._containers(application):
             named = (container.pod.metadata.process_type, str(container.number))
             if named == (parameters["type"], parameters["num"]):
                 body = _encoded(application, container)
                 return Response(body, media_type="application/json")
         raise NotFound("there is no such container")
 
+    def _containers(self, application: Application) -> list[Container]:
+        """Return those that run, or will: not those that were told to end, which may take long."""
+        found = numbered(self._pods.of(application))
+        return [container for container in found if not container.pod.metadata.terminating]
+
 
 def numbered(pods: list[Pod]) -> list[Container]:
-    """Return Pods with their numbers, which count each type from 1 in the order of creation."""
+    """Return Pods with their numbers, which count each type from 1 in the order of creation.
+
+    Those that are told to end come last.
+    """
     found = []
-    by_type = sorted(pods, key=lambda pod: pod.metadata.process_type)
+    by_type = sorted(pods, key=lambda pod: (pod.metadata.process_type, pod.metadata.terminating))
     for _, group in groupby(by_type, key=lambda pod: pod.metadata.process_type):
         found += [Container(pod, number) for number, pod in enumerate(group, start=1)]
     return sorted(found, key=lambda item: (item.pod.metadata.creation_timestamp, item.number))
@@ -75,8 +84,6 @@ def numbered(pods: list[Pod]) -> list[Container]:
 
 def state_of(pod: Pod) -> str:
     """Return how a Pod is, in one of the Controller's words."""
-    if pod.metadata.terminating:
-        return "destroyed"
     for status in pod.status.container_statuses:
         waiting, ended = status.state.waiting, status.state.terminated
         if waiting is not None and waiting.reason not in _STARTING:
@@ -86,8 +93,7 @@ def state_of(pod: Pod) -> str:
     if pod.status.phase in _BY_PHASE:
         return _BY_PHASE[pod.status.phase]
     if pod.status.phase == "Running":
-        ready = any(item.type == _READY and item.status == "True" for item in pod.status.conditions)
-        return "up" if ready else "created"
+        return "up" if holds(pod, _READY) else "created"
     return "created" if pod.status.container_statuses else "initialized"
 
 

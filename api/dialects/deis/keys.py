@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from contextlib import suppress
 from typing import Any
 
@@ -30,6 +31,7 @@ LONGEST_ID = 128
 LONGEST_KEY = 16_384
 _BASE = f"{BASE}/keys"
 _BY_USER = "deis: keys of a user"
+_KIND = re.compile(r"(sk-)?(ssh|ecdsa)-[a-z0-9@.-]{1,60}")
 _TAKEN = "SSH Key with this Public already exists."
 
 
@@ -66,7 +68,7 @@ class KeyRoutes:
             "userUid": user.metadata.uid,
             "id": identifier,
             "public": public,
-            "fingerprint": _fingerprint(public),
+            **_fingerprint(public),
             "createdAt": timestamp(self._facade.clock()),
         }
         return Response(
@@ -177,16 +179,21 @@ def _of(facade: Facade, user: User) -> list[Key]:
     return [key for key in found if not key.metadata.terminating]
 
 
-def _fingerprint(public: str) -> str:
-    """Return a key's fingerprint as ssh-keygen shows it. Raises Invalid if it is no key."""
-    parts = public.split()
+def _fingerprint(public: str) -> dict[str, str]:
+    """Return a key's fingerprint as ssh-keygen shows it, if it has one. Raises Invalid.
+
+    Version 1.0 takes any text. What is no key at all is a mistake; one that only cannot be read,
+    perhaps of a type that is newer than this, is taken and has none.
+    """
+    kind, encoded, *_ = [*public.split(maxsplit=2), "", ""]
+    if not _KIND.fullmatch(kind) or not encoded:
+        raise Invalid("public", "This is no SSH public key: <type> <base64> [<comment>].")
     try:
-        kind, encoded = parts[0], parts[1]
         load_ssh_public_key(f"{kind} {encoded}".encode("ascii"))
         digest = hashlib.sha256(base64.b64decode(encoded, validate=True)).digest()
-    except (IndexError, ValueError, UnsupportedAlgorithm):
-        raise Invalid("public", "This is no SSH public key: <type> <base64> [<comment>].") from None
-    return f"SHA256:{base64.b64encode(digest).decode().rstrip('=')}"
+    except (ValueError, UnsupportedAlgorithm):
+        return {}
+    return {"fingerprint": f"SHA256:{base64.b64encode(digest).decode().rstrip('=')}"}
 
 
 def _encoded(key: Key) -> bytes:

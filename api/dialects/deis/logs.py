@@ -1,6 +1,7 @@
 """The log of an application: as a document, or followed as it grows."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -32,6 +33,7 @@ MOST_BYTES = 1 << 20
 _AT_ONCE = 8
 _SECONDS = 10.0
 _TEXT = "text/plain"
+_NUMBER = re.compile("[1-9][0-9]{0,99}")
 
 
 class LogRoutes:
@@ -147,8 +149,6 @@ def _wanted(request: Request) -> int:
     text = request.query_params.get("log_lines")
     if text is None:
         return MOST_LINES
-    if not (text.isascii() and text.isdigit() and len(text) <= len(str(MOST_LINES))):
-        raise Invalid("log_lines", f"must be a number from 1 to {MOST_LINES}")
-    if not 1 <= int(text) <= MOST_LINES:
-        raise Invalid("log_lines", f"must be a number from 1 to {MOST_LINES}")
-    return int(text)
+    if not _NUMBER.fullmatch(text):
+        raise Invalid("log_lines", "must be a number from 1 on")
+    return min(int(text), MOST_LINES)

@@ -33,7 +33,7 @@ def counts(given: Any, field: str = "") -> dict[str, int]:
     for name, value in given.items():
         found[name] = _count(value, field)
         if not is_type(name):
-            raise Invalid(field, f"'{name}' is no process type: it must be a-z, 0-9 and -")
+            raise Invalid(field, f"'{name[:64]}' is no process type: it must be a-z, 0-9 and -")
     if len(found) > MOST_TYPES:
         raise Invalid(field, f"There are at most {MOST_TYPES} process types.")
     return found

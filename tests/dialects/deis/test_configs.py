@@ -82,6 +82,12 @@ def test_what_processes_are_told_shows_in_the_answer_only_and_only_with_a_build(
     document = controller.configure(app, values={"A": "c"})
     assert document["values"] == {"A": "c", "DEIS_APP": app, "DEIS_RELEASE": "v4"}
     assert controller.shown(f"{app}/config")["values"] == {"A": "c"}
+    # Processes see what the user says.
+    assert controller.configure(app, values={"DEIS_APP": "mine"})["values"] == {
+        "A": "c",
+        "DEIS_APP": "mine",
+        "DEIS_RELEASE": "v5",
+    }
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,20 @@ def test_containers_are_pods_numbered_by_type(
         assert detail(controller.owner.get(f"{base}/{junk}")) == NOT_FOUND
 
 
+def test_a_container_that_is_told_to_end_is_not_shown_and_has_no_number_any_more(
+    controller: Controller, deployed: str, cluster: Cluster
+) -> None:
+    first = cluster.pod(deployed, "web", **ready())
+    listed(controller, deployed, 1)
+    cluster.pod(deployed, "web", release="v3", **ready())
+    listed(controller, deployed, 2)
+    # Without a kubelet it takes as long as it may.
+    cluster.core.delete_namespaced_pod(first, cluster.namespace, grace_period_seconds=600)
+    [left] = listed(controller, deployed, 1)
+    assert (left["num"], left["release"]) == (1, "v3")
+    assert detail(controller.owner.get(f"/v1/apps/{deployed}/containers/web/2")) == NOT_FOUND
+
+
 def test_a_process_may_be_called_as_commands_are(
     controller: Controller, deployed: str, cluster: Cluster
 ) -> None:
@@ -190,9 +204,10 @@ def test_the_log_holds_what_was_done_and_what_containers_print_by_time(
     ]
     assert lines(headers=GO) == shown
     assert lines("?log_lines=2") == shown[-2:]
-    for junk in ("0", "1001", "x", "-1", ""):
+    assert lines("?log_lines=1001") == lines(f"?log_lines={'9' * 20}") == shown
+    for junk in ("0", "x", "-1", ""):
         reply = owner.get(f"/v1/apps/{deployed}/logs", params={"log_lines": junk})
-        assert mistakes(reply) == {"log_lines": ["must be a number from 1 to 1000"]}
+        assert mistakes(reply) == {"log_lines": ["must be a number from 1 on"]}
 
 
 def test_a_container_whose_log_cannot_be_had_hides_no_other_line(
@@ -270,6 +285,7 @@ def test_the_followers_of_a_process_are_bounded_and_end(server: FacadeServer) ->
         ("echo hi", 0, "hi\n"),
         ("echo one; echo two >&2; exit 3", 3, "one\ntwo\n"),
         ("echo $(expr 1 + 1)", 0, "2\n"),
+        ("test $$ -gt 1 && echo yes", 0, "yes\n"),
         ("true", 0, ""),
     ],
 )

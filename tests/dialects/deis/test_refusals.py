@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from polyfleet.api.dialects.deis import keys
+from polyfleet.kube.errors import Unavailable
 from tests.dialects.deis.conftest import BUILDER_KEY, SETTINGS
 from tests.dialects.deis.controller import (
     NOT_ALLOWED,
@@ -15,6 +16,7 @@ from tests.dialects.deis.controller import (
     Controller,
     Person,
     detail,
+    results,
     unique,
 )
 from tests.dialects.deis.test_sharing import public_key
@@ -95,6 +97,21 @@ def test_a_build_that_this_replica_has_not_heard_of_is_read(
     builds.remove(build, confirmed=False)
     assert controller.configure(app, values={"A": "b"})["values"]["A"] == "b"
     assert [item["version"] for item in controller.releases(app)] == [3, 2, 1]
+
+
+def test_a_build_stays_while_nobody_knows_whether_the_application_names_it(
+    controller: Controller, app: str, server: FacadeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lost(*_: Any, **__: Any) -> None:
+        raise Unavailable(0, "Timeout", "the answer was lost")
+
+    path = f"/v1/apps/{app}/builds"
+    with monkeypatch.context() as changed:
+        changed.setattr(server.facade.client, "patch", lost)
+        reply = controller.owner.post(path, json={"image": "new/image"})
+    assert detail(reply)[0] == 503
+    [build] = results(controller.owner.get(path))
+    assert build["image"] == "new/image"
 
 
 @pytest.mark.parametrize("path", ["build", "builds"])

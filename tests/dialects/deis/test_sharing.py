@@ -216,6 +216,20 @@ def test_a_key_belongs_to_one_person_whatever_its_comment(
     assert ada.post("/v1/keys", json={"id": unique("k"), "public": same}).status_code == 201
 
 
+def test_a_key_that_cannot_be_read_is_taken_as_it_is(person: MakePerson) -> None:
+    grace = person("grace")
+    for kind in ("ssh-rsa", "ecdsa-sha2-nistp256", "sk-ssh-ed25519@openssh.com"):
+        body = {"id": unique("k"), "public": f"{kind} <...{unique('key')}> me@example.com"}
+        reply = grace.post("/v1/keys", json=body)
+        assert reply.status_code == 201, reply.text
+        assert reply.json().items() >= body.items()
+        again = grace.post("/v1/keys", json={**body, "id": unique("k")})
+        assert mistakes(again) == {"public": ["SSH Key with this Public already exists."]}
+
+
+NO_KEY = "This is no SSH public key: <type> <base64> [<comment>]."
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
@@ -224,13 +238,9 @@ def test_a_key_belongs_to_one_person_whatever_its_comment(
             {"id": "x" * 129},
             {"id": ["Ensure this value has at most 128 characters (it has 129)."]},
         ),
-        (
-            {"public": "ssh-rsa nonsense"},
-            {"public": ["This is no SSH public key: <type> <base64> [<comment>]."]},
-        ),
-        (
-            {"public": "nothing"},
-            {"public": ["This is no SSH public key: <type> <base64> [<comment>]."]},
+        *(
+            ({"public": text}, {"public": [NO_KEY]})
+            for text in ("nothing", "no key at all", "ssh-rsa", "ssh-rsa ", "-----BEGIN KEY-----")
         ),
     ],
 )
