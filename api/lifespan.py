@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 
 from starlette.types import ASGIApp, Message
 
+from polyfleet.kube.tasks import cancel_and_wait
+
 
 @asynccontextmanager
 async def lifespan_of(application: ASGIApp) -> AsyncIterator[None]:
@@ -23,8 +25,7 @@ async def lifespan_of(application: ASGIApp) -> AsyncIterator[None]:
         await to_application.put({"type": "lifespan.shutdown"})
         await from_application.get()
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await cancel_and_wait(task)
 
 
 async def _run(

@@ -46,6 +46,7 @@ from polyfleet.kube.errors import AlreadyExists
 from polyfleet.kube.releases import index_workloads
 from polyfleet.kube.serials import SerialAllocator
 from polyfleet.kube.store import Store
+from polyfleet.kube.tasks import cancel_and_wait
 from polyfleet.kube.writer import Writer
 
 FIELD_MANAGER = "polyfleet-facade"
@@ -187,9 +188,7 @@ async def _background(facade: Facade) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel_and_wait(*tasks)
         seconds = facade.settings.shutdown_timeout / 2
         await asyncio.gather(*(job.drain(seconds=seconds) for job in jobs))
         facade.activity.close()

@@ -36,6 +36,7 @@ from polyfleet.fleet.objects.rollout import Rollout
 from polyfleet.fleet.objects.user import AccessToken, User
 from polyfleet.kube.client import Client
 from polyfleet.kube.store import Store
+from polyfleet.kube.tasks import cancel_and_wait
 from polyfleet.kube.watch import IDLE_SECONDS, SERVER_SECONDS, Watcher
 
 
@@ -83,9 +84,7 @@ class Cache:
         _error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancel_and_wait(*self._tasks)
         self._tasks.clear()
         self._watchers.clear()
 

@@ -19,6 +19,7 @@ from polyfleet.fleet.objects.kinds import AnyObject, Kind
 from polyfleet.kube.client import Client
 from polyfleet.kube.errors import ApiError
 from polyfleet.kube.resources import EVENTS
+from polyfleet.kube.tasks import cancel_and_wait
 
 EventType = Literal["Normal", "Warning"]
 
@@ -93,8 +94,7 @@ class EventRecorder:
             async with asyncio.timeout(_FLUSH_SECONDS):
                 await self._idle.wait()
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await cancel_and_wait(self._task)
 
     def event(
         self,

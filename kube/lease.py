@@ -15,6 +15,7 @@ import structlog
 from polyfleet.kube.client import Client
 from polyfleet.kube.errors import AlreadyExists, ApiError, Conflict, NotFound
 from polyfleet.kube.resources import LEASES
+from polyfleet.kube.tasks import cancel_and_wait
 
 DURATION = 10.0
 _RELEASE_SECONDS = 5.0
@@ -62,8 +63,7 @@ class Lease:
         _trace: TracebackType | None,
     ) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await cancel_and_wait(self._task)
         if self.held:
             await self._release()
         self._lost.set()

@@ -32,6 +32,7 @@ from polyfleet.kube.configuration import Connection, load_connection
 from polyfleet.kube.events import EventRecorder
 from polyfleet.kube.lease import Lease
 from polyfleet.kube.serials import SerialAllocator
+from polyfleet.kube.tasks import cancel_and_wait
 from polyfleet.kube.writer import Writer
 from polyfleet.operator.context import Context, Workloads
 from polyfleet.operator.handlers.runner import KopfThread
@@ -195,7 +196,7 @@ class Process:
                 if not self._stop.is_set():
                     raise RuntimeError(f"{', '.join(_name(task) for task in done)} ended")
             finally:
-                await _cancel(ends)
+                await cancel_and_wait(*ends)
 
     async def _unless_stopped(self, waiting: Awaitable[object]) -> bool:
         """Wait for something; False if the process is asked to end before."""
@@ -208,7 +209,7 @@ class Process:
                 wanted.result()
             return not self._stop.is_set()
         finally:
-            await _cancel(both)
+            await cancel_and_wait(*both)
 
     def _dead(self) -> list[str]:
         if self._kopf is not None and not self._kopf.alive and not self._stop.is_set():
@@ -251,9 +252,3 @@ async def _lost(lease: Lease) -> None:
 
 def _name(task: asyncio.Future[Any]) -> str:
     return task.get_name() if isinstance(task, asyncio.Task) else "a task"
-
-
-async def _cancel(tasks: set[asyncio.Future[Any]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
 from typing import Self
@@ -15,6 +14,7 @@ from polyfleet.kube.cache import Cache
 from polyfleet.kube.errors import ApiError
 from polyfleet.kube.membership import change_members, tidy
 from polyfleet.kube.membership_move import move_to_group
+from polyfleet.kube.tasks import cancel_and_wait
 from polyfleet.kube.writer import Writer
 
 _OPERATOR_FIRST_SECONDS = 10.0
@@ -50,9 +50,7 @@ class MembershipWriter:
         traceback: TracebackType | None,
     ) -> None:
         if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await cancel_and_wait(self._task)
 
     async def change(
         self, group: DeviceGroup, add: Sequence[Device], remove: Sequence[Device]

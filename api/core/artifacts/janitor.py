@@ -19,6 +19,7 @@ from polyfleet.api.core.errors import PolyfleetError
 from polyfleet.fleet.objects.package import Package
 from polyfleet.kube.changes import Change
 from polyfleet.kube.store import Store
+from polyfleet.kube.tasks import cancel_and_wait
 
 GRACE = timedelta(hours=1)
 """How long an uploaded file may be without a Package."""
@@ -75,9 +76,7 @@ class Janitor(AbstractAsyncContextManager["Janitor"]):
     ) -> None:
         """Stop; what is still to be removed is found by the next facade."""
         self._unsubscribe()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancel_and_wait(*self._tasks)
 
     async def search(self) -> int:
         """Remove every file older than GRACE that no Package names; return how many.

@@ -25,6 +25,7 @@ from polyfleet.kube.changes import Change
 from polyfleet.kube.errors import ApiError
 from polyfleet.kube.errors import NotFound as PackageGone
 from polyfleet.kube.store import Store
+from polyfleet.kube.tasks import cancel_and_wait
 from polyfleet.kube.writer import Writer
 
 _MOST_WAITING = 10_000
@@ -70,9 +71,7 @@ class Presence(AbstractAsyncContextManager["Presence"]):
     ) -> None:
         """Stop looking."""
         self._unsubscribe()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancel_and_wait(*self._tasks)
 
     def _note(self, change: Change[Package]) -> None:
         if change.old is None and change.new is not None:

@@ -8,7 +8,7 @@ import asyncio
 import base64
 import binascii
 import secrets
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import TracebackType
@@ -22,6 +22,7 @@ from polyfleet.api.core.identity.clock import Clock, wall_clock
 from polyfleet.kube.client import Client
 from polyfleet.kube.errors import AlreadyExists, ApiError, NotFound
 from polyfleet.kube.resources import SECRETS
+from polyfleet.kube.tasks import cancel_and_wait
 
 SECRET_NAME = "polyfleet-signing-keys"  # noqa: S105 - the name of a Secret, not one
 KEY_BYTES = 32
@@ -121,9 +122,7 @@ class SigningKeys(AbstractAsyncContextManager["SigningKeys"]):
         trace: TracebackType | None,
     ) -> None:
         if self._refresher is not None:
-            self._refresher.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._refresher
+            await cancel_and_wait(self._refresher)
 
     @property
     def ring(self) -> KeyRing:

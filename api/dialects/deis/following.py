@@ -13,6 +13,7 @@ from polyfleet.api.dialects.deis.log_lines import Line
 from polyfleet.api.dialects.deis.pods import Pods
 from polyfleet.fleet.objects.application import Application
 from polyfleet.kube.errors import ApiError
+from polyfleet.kube.tasks import cancel_and_wait
 
 MOST_FOLLOWED = 50
 """Containers of one log that are followed at once; the newest come first."""
@@ -78,9 +79,7 @@ class Followed(Response):
             pass
         finally:
             every = [*tasks, *self._streams.values()]
-            for task in every:
-                task.cancel()
-            await asyncio.gather(*every, return_exceptions=True)
+            await cancel_and_wait(*every)
 
     async def _send(self, send: Send) -> None:
         """Send what waits, all of it in one piece."""

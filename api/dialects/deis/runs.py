@@ -34,6 +34,7 @@ from polyfleet.fleet.workloads.processes import RUN, by_shell, release_values
 from polyfleet.kube import errors
 from polyfleet.kube.changes import Change
 from polyfleet.kube.releases import read_values
+from polyfleet.kube.tasks import cancel_and_wait
 
 LONGEST_COMMAND = 4_096
 MOST_OUTPUT = 1 << 20
@@ -223,9 +224,7 @@ async def _unless_left(request: Request, work: Any) -> tuple[int, str]:
         found: tuple[int, str] = working.result()
         return found
     finally:
-        for task in (working, leaving):
-            task.cancel()
-        await asyncio.gather(working, leaving, return_exceptions=True)
+        await cancel_and_wait(working, leaving)
 
 
 async def _left(request: Request) -> None:

@@ -36,6 +36,7 @@ from polyfleet.fleet.objects.kinds import COMMANDS
 from polyfleet.fleet.objects.lock import is_disabled
 from polyfleet.fleet.objects.metadata import APPLICATION_LABEL
 from polyfleet.fleet.rights import Right
+from polyfleet.kube.tasks import cancel_and_wait
 
 BASE = "/api/command/v1alpha1"
 LARGEST_PAYLOAD = 64 * 1024
@@ -278,9 +279,7 @@ async def _gone(request: Request, stopping: asyncio.Event) -> None:
     try:
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in ends:
-            task.cancel()
-        await asyncio.gather(*ends, return_exceptions=True)
+        await cancel_and_wait(*ends)
 
 
 async def _disconnected(request: Request) -> bool:

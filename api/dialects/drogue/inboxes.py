@@ -24,6 +24,7 @@ from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.kinds import COMMANDS
 from polyfleet.kube.errors import Conflict, Invalid, NotFound
 from polyfleet.kube.store import Change, Store
+from polyfleet.kube.tasks import cancel_and_wait
 from polyfleet.kube.writer import Writer
 
 MAX_OPEN = 64
@@ -121,8 +122,7 @@ class Inboxes:
                     if not await still_allowed():
                         return None
         finally:
-            left.cancel()
-            await asyncio.gather(left, return_exceptions=True)
+            await cancel_and_wait(left)
         return None
 
     async def _claim_next(self, address: Address) -> Command | None:
@@ -205,8 +205,7 @@ async def _first(event: asyncio.Event, gone: asyncio.Future[Any], seconds: float
         await asyncio.wait({waiting, gone}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         return waiting.done()
     finally:
-        waiting.cancel()
-        await asyncio.gather(waiting, return_exceptions=True)
+        await cancel_and_wait(waiting)
 
 
 def _open_key(command: Command) -> tuple[Address, ...]:
