@@ -44,6 +44,8 @@ from polyfleet.kube.enrollment import accept
 SOURCE = "rdfm"
 LARGEST_BODY = 64 * 1024
 
+_EXAMPLES = "/api/v1/auth/registrations"
+"""What the document's examples of listing and accepting have for a path."""
 _NOT_AUTHORIZED = "the device is not authorized"
 _MOST_TOLD = 256
 """Ids that no device can get in by, of which the log has told."""
@@ -249,6 +251,7 @@ def routes(auth: AuthRoutes) -> list[Route]:
             path="/api/v1/auth/pending",
             endpoint=auth.pending,
             summary="List pending registrations",
+            also=_EXAMPLES,
             reply=list[schemas.Registration],
             statuses=(401, 403),
         ),
@@ -257,6 +260,7 @@ def routes(auth: AuthRoutes) -> list[Route]:
             path="/api/v1/auth/register",
             endpoint=auth.register,
             summary="Accept a registration",
+            also=_EXAMPLES,
             body=registration,
             reply=schemas.Nothing,
             statuses=(400, 401, 403, 404),

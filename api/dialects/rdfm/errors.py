@@ -62,7 +62,9 @@ def _http(request: Request, error: HTTPException) -> Response:
     text = _TEXTS.get(error.status_code, str(error.detail))
     headers = dict(error.headers or {})
     if error.status_code == _METHOD_NOT_ALLOWED:
-        headers["Allow"] = allowed_methods(request)
+        headers["Allow"] = f"{allowed_methods(request)}, OPTIONS"
+        if request.method == "OPTIONS":
+            return Response(None, 200, headers)
     return answer(error.status_code, text, headers)
 
 

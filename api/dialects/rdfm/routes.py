@@ -50,12 +50,16 @@ register_url_convertor("serial", SerialConvertor())
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route(routing.Route):
-    """A route; `security` says which kind of token it asks for, None for a public one."""
+    """A route; `security` says which kind of token it asks for, None for a public one.
+
+    `also` is another path that it answers, of which the documentation says nothing.
+    """
 
     security: str | None = MANAGEMENT_TOKEN
     body: type[BaseModel] | None = None
     statuses: tuple[int, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
+    also: str | None = None
 
 
 def register(application: FastAPI, route: Route) -> None:
@@ -64,8 +68,12 @@ def register(application: FastAPI, route: Route) -> None:
     if route.reply is not None:
         responses[200]["model"] = route.reply
     documentation.describe(application, route, responses, _openapi(route))
-    if route.method == "GET":
-        application.router.add_route(route.path, route.endpoint, ["HEAD"], include_in_schema=False)
+    more = ["HEAD"] if route.method == "GET" else []
+    if more:
+        application.router.add_route(route.path, route.endpoint, more, include_in_schema=False)
+    if route.also is not None:
+        methods = [route.method, *more]
+        application.router.add_route(route.also, route.endpoint, methods, include_in_schema=False)
 
 
 def _failures(route: Route) -> set[int]:

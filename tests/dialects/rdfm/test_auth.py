@@ -58,6 +58,17 @@ def test_an_accepted_device_waits_no_longer(fleet: Fleet) -> None:
     assert pending(fleet.manager, device) == []
 
 
+def test_the_paths_of_the_documents_examples_answer_too(fleet: Fleet) -> None:
+    device = fleet.stranger()
+    device.ask()
+    path = "/api/v1/auth/registrations"
+    assert fleet.manager.get(path).content == fleet.manager.get("/api/v1/auth/pending").content
+    assert fleet.manager.head(path).status_code == 200
+    fleet.done(fleet.manager.post(path, json=reference(device)))
+    assert device.ask().status_code == 200
+    assert fleet.manager.delete(path).status_code == 405
+
+
 def test_a_device_let_in_by_half_waits_no_longer(fleet: Fleet) -> None:
     device = fleet.stranger()
     device.ask()

@@ -43,7 +43,10 @@ def test_allow_names_every_method_of_the_path(
 ) -> None:
     reply = anonymous.request(method, path)
     assert reply.status_code == 405
-    assert reply.headers.get_list("allow") == [allowed]
+    assert reply.headers.get_list("allow") == [f"{allowed}, OPTIONS"]
+    options = anonymous.options(path)
+    assert (options.status_code, options.content) == (200, b"")
+    assert options.headers.get_list("allow") == [f"{allowed}, OPTIONS"]
 
 
 @pytest.mark.parametrize(

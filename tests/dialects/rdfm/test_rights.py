@@ -202,7 +202,6 @@ UNKNOWN = [
     "/api/v1/packages/1/download/",
     "/api/v1/update",
     "/api/v1/auth",
-    "/api/v1/auth/registrations",
     "/api/v2/packages",
     "/api/v2/nothing",
     "/api/v1/nothing",

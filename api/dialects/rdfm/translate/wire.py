@@ -10,7 +10,6 @@ _OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
 _LARGEST_MEMO = 4096
 
 EMPTY_OBJECT = b"{}\n"
-EMPTY_LIST = b"[]\n"
 
 
 def encode(document: object) -> bytes:
