@@ -120,6 +120,7 @@ def _services(plan: Plan, administrator: Path, installed: install.Installation) 
         "POLYFLEET_ARTIFACTS_DIRECTORY": str(plan.directory / "artifacts"),
         # Whoever reaches this machine's loopback interface may try it out.
         "POLYFLEET_DEIS__REGISTRATION": "enabled",
+        "POLYFLEET_ARTIFACTS__PUBLIC": "true",
         # Not read by them: another address of the API server must mean another start.
         "POLYFLEET_LOCAL_SERVER": install.server(administrator),
     }

@@ -95,6 +95,20 @@ def test_the_password_of_the_administrator_is_right(plan: Plan) -> None:
     assert httpx.get(url, auth=(user, f"{password}x")).status_code == 401
 
 
+def test_a_packages_file_is_fetched_by_its_path_alone(plan: Plan) -> None:
+    environment = read_environment(plan.environment_file)
+    packages = f"{environment['POLYFLEET_URL']}/api/v1/packages"
+    headers = {"Authorization": f"Bearer token={environment['POLYFLEET_ADMIN_TOKEN']}"}
+    fields = {"rdfm.software.version": "v1", "rdfm.hardware.devtype": "dummy"}
+    files = {"file": ("f.img", b"content")}
+
+    package = httpx.post(packages, headers=headers, data=fields, files=files).json()
+    name = package["metadata"]["rdfm.storage.local.uuid"]
+    answer = httpx.get(f"{environment['POLYFLEET_URL']}/local_storage/{name}")
+
+    assert (answer.status_code, answer.content) == (200, b"content")
+
+
 def test_a_second_time_keeps_what_runs(plan: Plan) -> None:
     before = plan.state().processes, cluster(plan).processes
     known = read_environment(plan.environment_file)
