@@ -19,6 +19,7 @@ from polyfleet.crds.schema import Rule
 from polyfleet.crds.types import (
     ATOMIC,
     IMMUTABLE,
+    PRINTABLE,
     ApplicationField,
     Count,
     CreatedAt,
@@ -53,7 +54,7 @@ class DeviceGroupSpec(Part):
     """Devices that are members beside those labelled as such."""
     priority: Annotated[int, Field(ge=-2_147_483_648, le=2_147_483_647)] = 25
     """Of several groups that hold a device, the one with the lowest number is active."""
-    policy: Annotated[str, Field(min_length=1, max_length=1100), _POLICY] = "no_update,"
+    policy: Annotated[str, Field(min_length=1, max_length=1100), _POLICY, PRINTABLE] = "no_update,"
     """What members are to run: no_update, or exact_match,VERSION."""
     packages: Annotated[list[ObjectName], Field(max_length=1000), ATOMIC] | None = None
     """The Packages that may be used to get there."""

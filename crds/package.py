@@ -29,6 +29,7 @@ from polyfleet.crds.types import (
     Serial,
     Sha256,
     Version,
+    WireName,
     kept_as_it_was,
     list_map,
 )
@@ -113,7 +114,7 @@ class PackageSpec(Part):
     """The software's version."""
     created_at: CreatedAt | None = None
     """When it was made, in microseconds; absent: the object's creation."""
-    device_type: Annotated[str, Field(min_length=1, max_length=1024), IMMUTABLE] | None = None
+    device_type: Annotated[WireName, IMMUTABLE] | None = None
     """The only kind of device that may get it; absent: any."""
     requires: (
         Annotated[list[Requirement], Field(max_length=64), list_map("name"), IMMUTABLE] | None

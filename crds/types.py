@@ -34,14 +34,12 @@ ApplicationName = Annotated[str, Field(min_length=1, max_length=253, pattern=_HO
 ApplicationField = Annotated[ApplicationName, IMMUTABLE]
 ObjectName = Annotated[str, Field(min_length=1, max_length=63, pattern=_HOST)]
 HostName = Annotated[str, Field(min_length=1, max_length=253, pattern=_HOST)]
-WireName = Annotated[str, Field(min_length=1, max_length=1024)]
-DeviceId = Annotated[
-    WireName,
-    # Whoever lists devices has ids in a terminal, and anybody may ask to be let in under one.
-    Rule(r"self.matches(r'^[^\x00-\x1f\x7f-\x9f]*$')", "must have no control characters"),
-    IMMUTABLE,
-]
-Version = Annotated[str, Field(min_length=1, max_length=1024)]
+# Whoever lists objects has these in a terminal, and anybody may ask to be let in under an id.
+NO_CONTROLS = r"^[^\x00-\x1f\x7f-\x9f]*$"
+PRINTABLE = Rule(f"self.matches(r'{NO_CONTROLS}')", "must have no control characters")
+WireName = Annotated[str, Field(min_length=1, max_length=1024), PRINTABLE]
+DeviceId = Annotated[WireName, IMMUTABLE]
+Version = Annotated[str, Field(min_length=1, max_length=1024), PRINTABLE]
 ShortText = Annotated[str, Field(max_length=256)]
 LongText = Annotated[str, Field(max_length=4096)]
 Text = Annotated[str, Field(max_length=1024)]

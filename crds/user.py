@@ -15,6 +15,7 @@ from polyfleet.crds.types import (
     Scopes,
     Serial,
     ShortText,
+    WireName,
     kept_as_it_was,
 )
 
@@ -24,7 +25,7 @@ class UserSpec(Part):
 
     rules: ClassVar[tuple[Rule, ...]] = (kept_as_it_was("createdAt"),)
 
-    name: Annotated[str, Field(min_length=1, max_length=1024), IMMUTABLE]
+    name: Annotated[WireName, IMMUTABLE]
     """The name to sign in with."""
     created_at: CreatedAt | None = None
     """When it was made, in microseconds; absent: the object's creation."""

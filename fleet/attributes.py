@@ -13,6 +13,7 @@ import msgspec
 
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.metadata import ATTRIBUTE_LABEL_PREFIX, View
+from polyfleet.fleet.visible_text import visible
 
 VERSION_KEY = "rdfm.software.version"
 TYPE_KEY = "rdfm.hardware.devtype"
@@ -146,7 +147,8 @@ def merged(device: Device) -> dict[str, Attribute]:
     software = device.status.software
     if software is not None:
         known = found.get(VERSION_KEY)
-        if known is None or known.value.string != software.version:
+        told = known.value.string if known is not None else None
+        if told is None or visible(told) != software.version:
             value = AttributeValue(string=software.version)
             found[VERSION_KEY] = Attribute(name=VERSION_KEY, value=value, at=software.at)
     return found

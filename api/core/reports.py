@@ -22,6 +22,7 @@ from polyfleet.fleet.instants import timestamp
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.kinds import DEVICES
 from polyfleet.fleet.objects.package import Package
+from polyfleet.fleet.visible_text import visible
 from polyfleet.kube import errors as kube
 from polyfleet.kube.store import Store
 from polyfleet.kube.writer import Writer
@@ -98,7 +99,7 @@ class ReportWriter:
             source=source,
             attributes=tuple(attributes),
             replaces=True,
-            version=version,
+            version=_shown(version),
             capabilities=capabilities,
         )
         return await self._report(device, report, excess)
@@ -117,7 +118,7 @@ class ReportWriter:
         report = Report(
             source=source,
             attributes=tuple(attributes),
-            version=version,
+            version=_shown(version),
             capabilities=capabilities,
         )
         return await self._report(device, report, excess)
@@ -334,6 +335,11 @@ class ReportWriter:
     def _version_of(self, package: str) -> str | None:
         found = self._packages.get(package) if self._packages is not None else None
         return found.spec.version if found is not None else None
+
+
+def _shown(version: str | None) -> str | None:
+    """Return a version as people see it in lists: a device may tell anything."""
+    return None if version is None else visible(version)
 
 
 def _supersede(waiting: dict[str, Report], newer: Report) -> None:

@@ -43,6 +43,7 @@ NAMES = {
 }
 
 ONE_VALUE = "give exactly one of string, number, strings, numbers"
+CONTROLS = "must have no control characters"
 POLICY = "policy is 'no_update,' or 'exact_match,<version>'"
 DRIVER = "driver url needs url and no path; local and s3 need path and no url"
 SELECTOR = "In and NotIn need values, Exists and DoesNotExist take none"
@@ -135,10 +136,23 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("Rollout", {"steps": [{"pause": {"durationSeconds": -1}}]}, "greater than or equal to 0"),
     ("Rollout", {"targetSelection": "Random"}, 'Unsupported value: "Random'),
     *(
-        (kind, {"deviceId": f"a{odd}b"}, "must have no control characters")
-        for kind in ("Device", "Enrollment")
-        for odd in ("\x01", "\t", "\n", "\x1b[2K", "\x7f", "\x85", "\x9b2K")
+        ("Device", {"deviceId": f"a{odd}b"}, CONTROLS)
+        for odd in ("\x01", "\t", "\n", "\x7f", "\x85", "\x9b2K")
     ),
+    *(
+        (kind, {field: odd}, CONTROLS)
+        for kind, field, odd in (
+            ("Device", "deviceId", "a\x1b[2K"),
+            ("Enrollment", "deviceId", "a\x1b[2K"),
+            ("Command", "device", "a\x1b[2K"),
+            ("DeviceGroup", "name", "a\x1b[2K"),
+            ("DeviceGroup", "policy", "exact_match,\x1b[2K"),
+            ("Package", "version", "1\x1b[2K"),
+            ("Package", "deviceType", "a\x1b[2K"),
+            ("User", "name", "a\x1b[2K"),
+        )
+    ),
+    ("Package", {"upgradableFrom": ["1", "2\n"]}, CONTROLS),
     ("Enrollment", {"approval": "Maybe"}, 'Unsupported value: "Maybe'),
     ("Enrollment", {"publicKey": "k" * 8193}, "Too long"),
     ("Command", {"expiresAt": "soon"}, "spec.expiresAt"),

@@ -1,10 +1,10 @@
 """The flat metadata that devices send: which keys must be there and what values may be."""
 
-import re
 from dataclasses import dataclass
 
 from polyfleet.api.core.errors import Invalid
 from polyfleet.fleet.attributes import ID_KEY, TYPE_KEY, VERSION_KEY, Attribute, attributes_of
+from polyfleet.fleet.visible_text import has_controls
 
 Flat = dict[str, str | list[str] | list[int | float]]
 
@@ -17,7 +17,6 @@ _LONGEST_NAME = 1024
 _LONGEST_TEXT = 4096
 _LONGEST_LIST = 100
 _LONGEST_ITEM = 1024
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _COMPULSORY = (ID_KEY, TYPE_KEY, VERSION_KEY)
 
 
@@ -54,7 +53,7 @@ def read(document: object, field: str = "metadata") -> DeviceMetadata:
     identifier = document[ID_KEY]
     if not identifier:
         raise Invalid(ID_KEY, "may not be empty")
-    if _CONTROL.search(identifier):
+    if has_controls(identifier):
         raise Invalid(ID_KEY, "may have no control characters")
     return DeviceMetadata(identifier, document[TYPE_KEY], document[VERSION_KEY], document)
 

@@ -85,6 +85,19 @@ async def test_a_report_that_says_nothing_new_writes_nothing(
     assert stored["metadata"]["resourceVersion"] == device.metadata.resource_version
 
 
+async def test_a_version_is_written_so_that_it_can_be_shown(
+    fleet: Namespace, reports: ReportWriter, clock: Clock
+) -> None:
+    odd = "1.0\x1b[2K\n"
+    told = said(**{VERSION_KEY: odd})
+    device = await reports.replace(await fleet.device("a"), "rdfm", told, version=odd)
+    assert await version(fleet, device) == "1.0␛[2K␊"
+    assert await known(fleet, device) == {VERSION_KEY: odd}
+    assert await reports.replace(device, "rdfm", told, version=odd) is device
+    await reports.merge(device, "otao", (), version="\x00" * 1024)
+    assert await version(fleet, device) == "␀" * 1024
+
+
 async def test_a_source_replaces_only_its_own(fleet: Namespace, reports: ReportWriter) -> None:
     device = await fleet.device("a")
     device = await reports.replace(device, "rdfm", said(a="1", b="1"))

@@ -168,6 +168,16 @@ def test_any_success_is_installed(fleet: Fleet, status: int | None) -> None:
     assert endpoint.version == "1.0.0"
 
 
+def test_a_version_of_any_characters_is_taken(fleet: Fleet) -> None:
+    fleet.make("1.0.0", specification=1)
+    endpoint = fleet.device()
+    endpoint.report("0.9\x1b[2K\n")
+    assert endpoint.version == "0.9␛[2K␊"
+    assert endpoint.ask(configId="0.9\n") == {"configId": "1.0.0", "config": 1}
+    assert endpoint.version == "0.9␊"
+    assert fleet.current(endpoint.flat).status_code == 404
+
+
 def test_a_report_about_nothing_changes_nothing(fleet: Fleet) -> None:
     endpoint = fleet.device()
     endpoint.report("1.0.0")

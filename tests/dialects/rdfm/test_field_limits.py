@@ -63,6 +63,11 @@ def test_what_is_too_large_for_a_package_is_named(fleet: Fleet, field: str) -> N
     check_names(upload(fleet, TOO_MUCH[field]), field)
 
 
+@pytest.mark.parametrize("field", FIELDS)
+def test_what_people_see_of_a_package_has_no_control_characters(fleet: Fleet, field: str) -> None:
+    check_names(upload(fleet, {field: "1.0\x1b[2K"}), field)
+
+
 def test_the_longest_policy_is_taken_and_a_longer_one_named(fleet: Fleet) -> None:
     path = f"/api/v1/groups/{fleet.group()}/policy"
     longest = "exact_match," + "v" * 1088

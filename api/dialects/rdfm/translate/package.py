@@ -8,6 +8,7 @@ from polyfleet.api.dialects.rdfm.translate.dates import birth, greenwich
 from polyfleet.api.dialects.rdfm.translate.wire import canonical, exact_object, fragment
 from polyfleet.fleet.attributes import TYPE_KEY, VERSION_KEY
 from polyfleet.fleet.objects.package import Artifact, Package
+from polyfleet.fleet.visible_text import has_controls
 
 STORAGE_PREFIX = "rdfm.storage."
 DIRECTORY_KEY = "rdfm.storage.directory"
@@ -28,6 +29,8 @@ def check_form(form: Mapping[str, str]) -> None:
             raise Invalid(key, "is required")
         if len(form[key]) > _LONGEST_COMPULSORY:
             raise Invalid(key, f"is longer than {_LONGEST_COMPULSORY} characters")
+        if has_controls(form[key]):
+            raise Invalid(key, "may have no control characters")
     for key, value in form.items():
         if key.startswith(STORAGE_PREFIX) and key != DIRECTORY_KEY:
             raise Invalid(key, "is reserved for the server")
