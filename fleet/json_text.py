@@ -1,7 +1,13 @@
-"""JSON that is kept as text, because Kubernetes would change its numbers."""
+"""JSON as text: kept so where Kubernetes would change numbers, cut where it is too deep to read."""
 
 import json
+import re
 from typing import Any, NoReturn
+
+DEEPEST = 200
+"""Levels of objects and lists that every reader and writer of JSON here can do."""
+
+_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*+"|[{}\[\]]', re.DOTALL)
 
 
 def is_json(text: str) -> bool:
@@ -19,6 +25,25 @@ def is_object(text: str) -> bool:
         return isinstance(_read(text), dict)
     except (ValueError, RecursionError):
         return False
+
+
+def shallow(encoded: bytes) -> bytes:
+    """Return JSON with null in place of each object and list that is deeper than DEEPEST."""
+    if encoded.count(b"{") + encoded.count(b"[") <= DEEPEST:
+        return encoded
+    kept: list[bytes] = []
+    depth = start = 0
+    for found in _BRACKET.finditer(encoded):
+        bracket = found[0]
+        if bracket in b"{[":
+            depth += 1
+            if depth == DEEPEST + 1:
+                kept += encoded[start : found.start()], b"null"
+        elif bracket in b"}]":
+            depth -= 1
+            if depth == DEEPEST:
+                start = found.end()
+    return b"".join([*kept, encoded[start:]])
 
 
 def _read(text: str) -> Any:

@@ -1,11 +1,15 @@
 """Reading what the API server sends into the views of the kinds."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, cast
+from typing import Any, Generic, TypeVar, cast
 
 import msgspec
 
+from polyfleet.fleet.json_text import shallow
 from polyfleet.fleet.objects.kinds import Kind, Object
+
+Answer = TypeVar("Answer")
 
 
 class _ListMeta(msgspec.Struct, rename="camel"):
@@ -72,17 +76,20 @@ class Codec(Generic[Object]):
 
     def object(self, data: bytes | msgspec.Raw) -> Object:
         """Read one object. Raises msgspec.DecodeError."""
-        return self._object.decode(data)
+        return read_shallow(self._object.decode, data)
 
     def page(self, data: bytes) -> Page[Object]:
         """Read a list; only its own form must be right, unreadable items are left out."""
+        return read_shallow(self._read_page, data)
+
+    def _read_page(self, data: bytes | msgspec.Raw) -> Page[Object]:
         try:
             page = self._page.decode(data)
         except msgspec.ValidationError:
             return self._page_by_item(data)
         return Page(page.items, page.metadata.resource_version, page.metadata.continue_)
 
-    def _page_by_item(self, data: bytes) -> Page[Object]:
+    def _page_by_item(self, data: bytes | msgspec.Raw) -> Page[Object]:
         page = _raw_page.decode(data)
         items: list[Object] = []
         unreadable: list[str] = []
@@ -107,6 +114,19 @@ def codec_of(kind: Kind[Object]) -> Codec[Object]:
     if codec is None:
         codec = _codecs[kind.view] = Codec(kind)
     return cast("Codec[Object]", codec)
+
+
+def read_shallow(
+    read: Callable[[bytes | msgspec.Raw], Answer], data: bytes | msgspec.Raw
+) -> Answer:
+    """Return what `read` makes of JSON, if need be without what is nested too deeply for it.
+
+    Kubernetes takes far deeper documents than readers here: one of them must not hide all others.
+    """
+    try:
+        return read(data)
+    except RecursionError:
+        return read(shallow(bytes(data)))
 
 
 def bare(data: bytes | msgspec.Raw) -> _Names:

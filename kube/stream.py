@@ -9,7 +9,7 @@ import msgspec
 import orjson
 
 from polyfleet.fleet.objects.kinds import Kind, Object
-from polyfleet.kube.codec import Bookmark, Codec, Unreadable, bare, codec_of
+from polyfleet.kube.codec import Bookmark, Codec, Unreadable, bare, codec_of, read_shallow
 from polyfleet.kube.errors import Unavailable, from_status
 from polyfleet.kube.metrics import Metrics
 
@@ -56,13 +56,13 @@ async def _events(
     chunks: AsyncIterator[bytes], codec: Codec[Object], kind: str, metrics: Metrics
 ) -> AsyncIterator[WatchEvent[Object]]:
     async for line in _lines(chunks):
-        event = _read(line, codec)
+        event = read_shallow(lambda data: _read(data, codec), line)
         if isinstance(event, Unreadable):
             metrics.unreadable.labels(kind).inc()
         yield event
 
 
-def _read(data: bytes, codec: Codec[Object]) -> WatchEvent[Object]:
+def _read(data: bytes | msgspec.Raw, codec: Codec[Object]) -> WatchEvent[Object]:
     try:
         line = _line.decode(data)
         if line.type == "ERROR":

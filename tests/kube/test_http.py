@@ -184,6 +184,19 @@ async def test_an_unreadable_object_does_not_end_the_watch() -> None:
         assert await _watched(client) == [Unreadable("d1", "2"), Bookmark("3")]
 
 
+async def test_an_object_of_any_depth_is_read() -> None:
+    lines = event("ADDED", device_document("d1", version=2, data={"core": "DEEP"})) + bookmark(3)
+    deep = b"[" * 9000 + b"]" * 9000
+    async with (
+        ScriptedServer(Reply(chunks=[lines.replace(b'"DEEP"', deep)])) as server,
+        _client(server) as client,
+    ):
+        first, second = await _watched(client)
+    assert isinstance(first, ObjectEvent)
+    assert first.object.metadata.name == "d1"
+    assert second == Bookmark("3")
+
+
 async def test_a_line_without_end_is_given_up() -> None:
     chunks = [b"x" * (1 << 20)] * 17
     async with ScriptedServer(Reply(chunks=chunks)) as server, _client(server) as client:

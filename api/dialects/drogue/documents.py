@@ -16,6 +16,7 @@ from polyfleet.api.dialects.drogue import labels
 from polyfleet.api.dialects.drogue.access import finalizers_of
 from polyfleet.api.dialects.drogue.credentials import without_credentials
 from polyfleet.fleet.device_credentials import without_clear_text
+from polyfleet.fleet.json_text import shallow
 from polyfleet.fleet.objects.application import Application
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.lock import is_disabled
@@ -33,8 +34,11 @@ class Data(NamedTuple):
 
 
 def data_of(item: Application | Device) -> Data:
-    """Return the structured JSON that an object holds; parts of another form read as empty."""
-    stored = orjson.loads(bytes(item.spec.data))
+    """Return the structured JSON that an object holds.
+
+    Parts of another form read as empty, what is nested too deeply as null.
+    """
+    stored = orjson.loads(shallow(bytes(item.spec.data)))
     parts = (stored.get(name) if isinstance(stored, dict) else None for name in Data._fields)
     return Data(*(part if isinstance(part, dict) else {} for part in parts))
 

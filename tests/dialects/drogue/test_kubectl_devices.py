@@ -12,6 +12,7 @@ from tests.dialects.drogue.inbox import fetch, secured, send
 from tests.dialects.drogue.registry import Registry, device, devices, members
 from tests.dialects.people import Person
 from tests.dialects.waiting import eventually
+from tests.facade_fixtures import running_facade
 
 Kubectl = Callable[..., str]
 LOCKS = [{"disabled": True}, {"disabled": "no"}, {"disabled": None}, "on", []]
@@ -126,3 +127,32 @@ def test_a_password_in_clear_text_opens_nothing_until_it_is_set_over_the_api(
         reply: httpx.Response = registry.owner.put(devices(app, "d"), json=body)
         assert reply.status_code == 204
         assert fetch(caller, app, "d").status_code == 404
+
+
+@pytest.mark.parametrize("levels", [250, 800, 9000])
+def test_data_of_any_depth_hides_nothing_else(
+    registry: Registry,
+    app: str,
+    shared_kubectl: Kubectl,
+    levels: int,
+) -> None:
+    deep = {
+        "metadata": {"name": f"{app}.deep"},
+        "spec": {"data": {"spec": {"core": {"disabled": "DEEP"}}}},
+    }
+    deep |= {"apiVersion": "polyfleet.dev/v1alpha1", "kind": "Device"}
+    deep["spec"] |= {"application": app, "deviceId": "deep"}
+    text = json.dumps(deep).replace('"DEEP"', '{"a":' * levels + "1" + "}" * levels)
+    registry.device(app, "before")
+    shared_kubectl("create", "-f", "-", stdin=text)
+    registry.device(app, "later")
+    eventually(lambda: registry.owner.get(devices(app, "deep")).status_code == 200)
+    with running_facade(registry.server.settings) as another, another.client() as anonymous:
+        for caller in (registry.owner.client, anonymous):
+            reply = caller.get(devices(app), auth=(registry.owner.name, registry.owner.token))
+            names = [item["metadata"]["name"] for item in reply.json()]
+            assert names == ["before", "deep", "later"]
+    assert send(registry, app, "deep", "x").status_code == 406
+    body = device(app, "deep", spec={"note": "flat"})
+    assert registry.owner.put(devices(app, "deep"), json=body).status_code == 204
+    assert send(registry, app, "deep", "x").status_code == 202
