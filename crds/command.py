@@ -2,12 +2,14 @@
 
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from polyfleet.crds.base import APPLICATION, Column, CustomResource, Names, Part
 from polyfleet.crds.conditions import Status
+from polyfleet.crds.schema import Rule
 from polyfleet.crds.types import (
     IMMUTABLE_SPEC,
+    NO_CONTROLS,
     ApplicationName,
     CreatedAt,
     Instant,
@@ -58,13 +60,29 @@ class Delivery(Part):
     """Which process."""
 
 
+AnswerStatus = Annotated[
+    int | str,
+    WithJsonSchema(
+        {
+            "x-kubernetes-int-or-string": True,
+            "anyOf": [{"type": "integer"}, {"type": "string"}],
+            "maxLength": 256,
+        }
+    ),
+    Rule(
+        f"type(self) == string ? self.matches(r'{NO_CONTROLS}') : self >= 0 && self <= 999",
+        "status is a number from 0 to 999, or a text without control characters",
+    ),
+]
+
+
 class Answer(Part):
     """What the device answered."""
 
     at: Instant
     """When."""
-    status: Annotated[int, Field(ge=0, le=999)]
-    """The status code."""
+    status: AnswerStatus
+    """The status code: a number, or a word of the device's own."""
     payload: Payload | None = None
     """What came with it."""
 
@@ -86,7 +104,7 @@ class Command(CustomResource):
         Column("Device", ".spec.device"),
         Column("Command", ".spec.name"),
         Column("Delivered", ".status.delivered.at", "date"),
-        Column("Answer", ".status.answer.status", "integer"),
+        Column("Answer", ".status.answer.status"),
         Column("Expires", ".spec.expiresAt"),
         APPLICATION,
     )

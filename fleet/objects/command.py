@@ -32,7 +32,7 @@ class Answer(View, frozen=True, kw_only=True):
     """What the device answered."""
 
     at: str
-    status: int
+    status: int | str
     payload: Payload | None = None
 
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import base64
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
@@ -32,17 +34,20 @@ from polyfleet.fleet.names import application_label
 from polyfleet.fleet.objects.application import Application
 from polyfleet.fleet.objects.command import Command
 from polyfleet.fleet.objects.device import Device
-from polyfleet.fleet.objects.kinds import COMMANDS
+from polyfleet.fleet.objects.kinds import APPLICATIONS, COMMANDS, DEVICES
 from polyfleet.fleet.objects.lock import is_disabled
 from polyfleet.fleet.objects.metadata import APPLICATION_LABEL
 from polyfleet.fleet.rights import Right
+from polyfleet.fleet.visible_text import has_controls
+from polyfleet.kube.errors import NotFound
 from polyfleet.kube.tasks import cancel_and_wait
 
 BASE = "/api/command/v1alpha1"
 LARGEST_PAYLOAD = 64 * 1024
 _LONGEST_NAME = 1024
 _LONGEST_CONTENT_TYPE = 256
-_LONGEST_STATUS = 3
+_LONGEST_STATUS = 256
+_CODE = re.compile("0|[1-9][0-9]{0,2}")
 _OCTETS = "application/octet-stream"
 # Printable ASCII but for the sign that begins an escape: headers hold nothing else for sure.
 _PLAIN = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
@@ -88,6 +93,7 @@ class CommandRoutes:
         seconds = _seconds(_one(request, "timeout", 16))
 
         async def still_allowed() -> bool:
+            await self._read_again(device)
             found = await self._device(request)
             return found.metadata.uid == device.metadata.uid
 
@@ -104,14 +110,12 @@ class CommandRoutes:
     async def outbox(self, request: Request) -> Response:
         """Keep a device's answer to a command."""
         device = await self._device(request)
-        status = _one(request, "status", 16)
-        if status is None or not _is_status(status):
-            raise errors.Invalid("status", "must be a number from 0 to 999")
+        status = _status(_one(request, "status", _LONGEST_STATUS))
         payload = await _payload(request)
         command = self._inboxes.delivered(address_of(device), _one(request, "request", 64))
         if command is None:
             raise errors.NotFound("there is no such command")
-        told: dict[str, Any] = {"status": int(status)}
+        told: dict[str, Any] = {"status": status}
         if payload is not None:
             told["payload"] = payload
         await self._answer(command, told)
@@ -131,6 +135,16 @@ class CommandRoutes:
         await self._facade.writer.update(
             COMMANDS, command.metadata.name, decide, subresource="status"
         )
+
+    async def _read_again(self, device: Device) -> None:
+        """Let the cache know all that was written about a device so far, by anybody."""
+        writer = self._facade.writer
+        with suppress(NotFound):
+            await writer.read(APPLICATIONS, device.spec.application)
+        try:
+            await writer.read(DEVICES, device.metadata.name)
+        except NotFound:
+            self._facade.cache.devices.remove(device, confirmed=False)
 
     async def _device(self, request: Request) -> Device:
         """Return the device whose inbox it is: it asks itself, or somebody who may change it."""
@@ -304,5 +318,10 @@ def _seconds(text: str | None) -> float:
     return float(text)
 
 
-def _is_status(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= _LONGEST_STATUS
+def _status(text: str | None) -> int | str:
+    """Return a device's status: the document says a text, and most send a number."""
+    if text is None:
+        raise errors.Invalid("status", "is required")
+    if has_controls(text):
+        raise errors.Invalid("status", "must have no control characters")
+    return int(text) if _CODE.fullmatch(text) else text

@@ -9,20 +9,20 @@ import socket
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
 import structlog
 
-from polyfleet.api.core.errors import Unavailable
+from polyfleet.api.core.errors import PolyfleetError, Unavailable
 from polyfleet.api.dialects.drogue.errors import QueueFull
 from polyfleet.fleet.instants import parse, timestamp
 from polyfleet.fleet.objects.command import Command
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.kinds import COMMANDS
-from polyfleet.kube.errors import Conflict, Invalid, NotFound
+from polyfleet.kube.errors import ApiError, Conflict, Invalid, NotFound
 from polyfleet.kube.store import Change, Store
 from polyfleet.kube.tasks import cancel_and_wait
 from polyfleet.kube.writer import Writer
@@ -102,9 +102,9 @@ class Inboxes:
         """Return the device's next command, once it is written down as delivered.
 
         Waits so many seconds for one; None if there is none by then, or `gone` ended before.
-        Whoever has waited is asked for again by `still_allowed` before anything is handed out, and
-        when the device changes: it raises, or returns False for None. Raises Unavailable if too
-        many wait already.
+        Who asks is asked for again by `still_allowed` when there is one, and when the device
+        changes: it raises, or returns False for None. A command that may not be handed out waits
+        on. Raises Unavailable if too many wait already.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
@@ -115,7 +115,7 @@ class Inboxes:
                     event.clear()
                     command = await self._claim_next(address)
                     if command is not None:
-                        return command
+                        return await self._if_allowed(command, still_allowed)
                     remaining = deadline - loop.time()
                     if remaining <= 0 or not await _first(event, left, remaining):
                         return None
@@ -128,8 +128,8 @@ class Inboxes:
     async def _claim_next(self, address: Address) -> Command | None:
         for command in self.open(address):
             try:
-                if await self._claim(command):
-                    return command
+                if (claimed := await self._claim(command)) is not None:
+                    return claimed
             except (NotFound, Conflict):
                 pass  # it is another request's, or nobody's any more
             except Invalid as error:
@@ -137,7 +137,29 @@ class Inboxes:
                 log.warning("command passed over", command=command.metadata.name, reason=str(error))
         return None
 
-    async def _claim(self, command: Command) -> bool:
+    async def _if_allowed(
+        self, command: Command, still_allowed: Callable[[], Awaitable[bool]]
+    ) -> Command | None:
+        """Return a claimed command, or let it wait on for somebody who may have it."""
+        try:
+            if await still_allowed():
+                return command
+        except (PolyfleetError, ApiError):
+            await self._put_back(command)
+            raise
+        await self._put_back(command)
+        return None
+
+    async def _put_back(self, claimed: Command) -> None:
+        def decide(item: Command) -> Mapping[str, Any] | None:
+            if item.status.delivered != claimed.status.delivered:
+                return None
+            return {"status": {"delivered": None}}
+
+        with suppress(ApiError):  # then it is lost, as if whoever took it had gone away
+            await self._writer.update(COMMANDS, claimed.metadata.name, decide, subresource="status")
+
+    async def _claim(self, command: Command) -> Command | None:
         mark = f"{self._process}/{uuid.uuid4().hex}"
 
         def decide(item: Command) -> Mapping[str, Any] | None:
@@ -150,7 +172,7 @@ class Inboxes:
             COMMANDS, command.metadata.name, decide, subresource="status"
         )
         delivered = claimed.status.delivered
-        return delivered is not None and delivered.by == mark
+        return claimed if delivered is not None and delivered.by == mark else None
 
     def _changed(self, change: Change[Command]) -> None:
         new = change.new

@@ -143,6 +143,27 @@ def test_an_answer_is_kept_with_the_command(
     assert error(answer(itself, app, name, **given))[0] == 409
 
 
+@pytest.mark.parametrize("status", ["0", "999", "1000", "-1", "0200", "2e2", "OK", "nö: 1 %", "²"])
+def test_a_status_is_any_text(  # noqa: PLR0917 - fixtures
+    registry: Registry,
+    app: str,
+    name: str,
+    itself: httpx.Client,
+    shared_kubectl: Callable[..., str],
+    status: str,
+) -> None:
+    send(registry, app, name, "measure")
+    request = fetch(itself, app, name).headers["request"]
+    given = {"params": {"request": request, "status": status}}
+    assert answer(itself, app, name, **given).status_code == 200
+    assert answer(itself, app, name, **given).status_code == 200
+    found = shared_kubectl("get", "command", request, "-o", "jsonpath={.status.answer.status}")
+    assert found == status
+    assert f" {status} " in shared_kubectl("get", "command", request)
+    given["params"]["status"] += "1"
+    assert error(answer(itself, app, name, **given))[0] == 409
+
+
 def test_an_answer_without_a_request_is_for_the_newest_command(
     registry: Registry,
     app: str,
@@ -256,7 +277,10 @@ def test_a_bad_time_is_refused(registry: Registry, app: str, name: str, timeout:
     assert error(fetch(registry.owner, app, name, timeout=timeout))[:2] == (400, "BadRequest")
 
 
-@pytest.mark.parametrize("query", [{}, {"status": "ok"}, {"status": "1000"}, {"status": "-1"}])
+@pytest.mark.parametrize(
+    "query",
+    [{}, {"status": ""}, {"status": "x" * 257}, {"status": "a\x1b[2K"}, {"status": ["1", "2"]}],
+)
 def test_a_bad_status_is_refused(
     registry: Registry, app: str, name: str, query: dict[str, str]
 ) -> None:
