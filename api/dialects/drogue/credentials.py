@@ -7,7 +7,7 @@ a device and write it back keep it, but worth nothing. The keys are in a Secret.
 import base64
 import copy
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,12 +66,15 @@ class PreSharedKeys:
         if keys:
             await self._change(device, lambda data: data | _entries(keys))
 
-    async def keep_only(self, device: Device, references: frozenset[str]) -> None:
-        """Forget the keys that nothing refers to any more. May raise ApiError and Unavailable."""
-        kept = {_entry(reference) for reference in references}
-        await self._change(
-            device, lambda data: {key: value for key, value in data.items() if key in kept}
-        )
+    async def forget(self, device: Device, references: Iterable[str]) -> None:
+        """Forget these keys, and no others: another writer puts a key here before it refers to it.
+
+        May raise ApiError and Unavailable.
+        """
+        if gone := {_entry(reference) for reference in references}:
+            await self._change(
+                device, lambda data: {key: value for key, value in data.items() if key not in gone}
+            )
 
     async def _change(self, device: Device, change: Any) -> None:
         name = f"device-{device.metadata.uid}-psk"

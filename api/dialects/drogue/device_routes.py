@@ -235,11 +235,13 @@ class DeviceRoutes:
         await self._keys.add(device, protected.keys)
         try:
             changed = await self._facade.writer.patch(DEVICES, device, operations)
-        except Conflict:
-            return False
+        except (Conflict, Invalid) as error:
+            await self._keys.forget(device, protected.keys)
+            if isinstance(error, Conflict):
+                return False
+            raise
         await self._tidy(changed, before - names)
-        if references(stored) - references(protected.spec):
-            await self._keys.keep_only(changed, references(protected.spec))
+        await self._keys.forget(changed, references(stored) - references(protected.spec))
         return True
 
     async def _tidy(self, device: Device, unused: frozenset[ClaimedName]) -> None:

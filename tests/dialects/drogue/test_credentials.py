@@ -1,13 +1,16 @@
 """What becomes of secrets in specs."""
 
+import asyncio
 import base64
 import json
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from polyfleet.api.core.identity import sha512_crypt
+from polyfleet.fleet.objects.kinds import DEVICES
 from tests.dialects.drogue.registry import Registry, device, devices, error, members
 from tests.dialects.people import Person
 
@@ -98,6 +101,58 @@ def test_a_pre_shared_key_is_kept_in_a_secret(
     assert list(secret_of(registry, app, shared_kubectl).values()) == [KEY, KEY]
     assert put(registry, app, {}) == 204
     assert secret_of(registry, app, shared_kubectl) == {}
+
+
+def test_a_key_that_another_adds_while_one_is_taken_away_is_kept(
+    registry: Registry,
+    app: str,
+    shared_kubectl: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    added = base64.b64encode(b"added in between").decode()
+    registry.device(app, "d", spec={"authentication": {"credentials": [{"psk": {"key": KEY}}]}})
+    place, client = "/spec/authentication/credentials", registry.server.facade.client
+    read, begun = client.get_document, threading.Event()
+
+    async def read_after_another(*place_of_secret: Any) -> Any:
+        if not begun.is_set():
+            begun.set()
+            value = {"psk": {"key": added}}
+            await asyncio.to_thread(patch, [{"op": "add", "path": f"{place}/-", "value": value}])
+        return await read(*place_of_secret)
+
+    def patch(operations: list[dict[str, Any]]) -> None:
+        with registry.server.client(auth=(registry.owner.name, registry.owner.token)) as caller:
+            assert caller.patch(devices(app, "d"), json=operations).status_code == 204
+
+    monkeypatch.setattr(client, "get_document", read_after_another)
+    patch([{"op": "remove", "path": f"{place}/0"}])
+    assert begun.is_set()
+    assert len(entries(registry, app)) == 1
+    assert list(secret_of(registry, app, shared_kubectl).values()) == [added]
+
+
+def test_no_key_is_left_of_a_write_that_was_overtaken(
+    registry: Registry,
+    app: str,
+    shared_kubectl: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    registry.device(app, "d")
+    writer = registry.server.facade.writer
+    change, overtaken = writer.patch, threading.Event()
+
+    async def change_after_another(kind: Any, item: Any, patch: Any, **options: Any) -> Any:
+        if kind is DEVICES and not overtaken.is_set():
+            overtaken.set()
+            await change(DEVICES, item, {"metadata": {"labels": {"overtook": "yes"}}})
+        return await change(kind, item, patch, **options)
+
+    monkeypatch.setattr(writer, "patch", change_after_another)
+    psk = {"psk": {"key": KEY}}
+    assert put(registry, app, {"authentication": {"credentials": [psk]}}) == 204
+    assert overtaken.is_set()
+    assert list(secret_of(registry, app, shared_kubectl).values()) == [KEY]
 
 
 def test_a_reference_to_the_key_of_another_device_is_refused(registry: Registry, app: str) -> None:
