@@ -52,7 +52,8 @@ class AdminRoutes:
         wanted = body.get("resourceVersion") or None
         if wanted is not None and not isinstance(wanted, str):
             raise errors.Invalid("resourceVersion", "must be a text")
-        members = self._members(body.get("members"))
+        # Some clients leave out what is empty; without a version that could as well be a mistake.
+        members = self._members(body.get("members", None if wanted is None else {}))
         if wanted not in (None, version_of(application)):
             # The cache may lag behind what the caller read elsewhere.
             await self._facade.writer.read(APPLICATIONS, application.metadata.name)

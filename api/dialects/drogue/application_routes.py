@@ -197,8 +197,9 @@ def routes(applications: ApplicationRoutes) -> "list[Route]":
             path=BASE,
             endpoint=applications.list,
             summary="List applications",
-            statuses=(200, 400, 401, 403),
+            statuses=(200, 400, 401),
             query=("labels", "limit", "offset"),
+            unauthenticated=401,
             reply=list[schemas.App],
         ),
         Route(

@@ -260,8 +260,9 @@ def routes(devices: DeviceRoutes) -> "list[Route]":
             path=BASE,
             endpoint=devices.list,
             summary="List the devices of an application",
-            statuses=(200, 400, 401, 403, 404),
+            statuses=(200, 400, 401, 404),
             query=("labels", "limit", "offset"),
+            unauthenticated=401,
             reply=list[schemas.Device],
         ),
         Route(

@@ -97,6 +97,17 @@ def test_a_bad_list_is_refused(registry: Registry, app: str, body: Any) -> None:
     assert error(registry.owner.put(members(app), json=body))[:2] == (400, "BadRequest")
 
 
+def test_a_list_without_anybody_may_be_left_out_with_the_version_that_was_read(
+    registry: Registry, app: str, stranger: Person
+) -> None:
+    give(registry, app, **{stranger.name: "reader"})
+    read = registry.shown(members(app))
+    del read["members"]
+    assert registry.owner.put(members(app), json=read).status_code == 204
+    assert registry.shown(members(app))["members"] == {}
+    assert error(registry.owner.put(members(app), json=read)) == LOCK_FAILED
+
+
 def test_an_unknown_name_is_told(registry: Registry, app: str) -> None:
     reply = give(registry, app, nobody="reader")
     assert error(reply)[2] == "Bad request: Username nobody does not exist"
@@ -208,8 +219,12 @@ def test_credentials_that_do_not_hold_are_denied(
     registry: Registry, anonymous: httpx.Client, app: str
 ) -> None:
     wrong = registry.owner.token[:-1] + ("0" if registry.owner.token[-1] != "0" else "1")
-    assert error(anonymous.get(APPS, auth=(registry.owner.name, wrong))) == DENIED
-    assert error(anonymous.get(APPS, auth=("somebody", registry.owner.token))) == DENIED
+    assert error(anonymous.get(apps(app), auth=(registry.owner.name, wrong))) == DENIED
+    assert error(anonymous.get(apps(app), auth=("somebody", registry.owner.token))) == DENIED
+    for path in (APPS, devices(app)):
+        reply = anonymous.get(path, auth=(registry.owner.name, wrong))
+        assert error(reply) == (401, *DENIED[1:])
+        assert "www-authenticate" in reply.headers
     path = f"/api/command/v1alpha1/apps/{app}/devices/d?command=x"
     assert anonymous.post(path, auth=(registry.owner.name, wrong)).status_code == 401
 
