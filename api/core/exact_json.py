@@ -1,22 +1,23 @@
-"""JSON that the cluster keeps as structured data, refused where it could not keep it as it is.
+"""JSON that the cluster keeps as structured data, refused where a number would become another.
 
-Kubernetes reads whole numbers into 64 bits and all others into a double, and forgets that `1.0` was
-written with a point.
+Kubernetes reads whole numbers into 64 bits and all others into a double, as most readers of JSON
+do, and forgets that `1.0` was written with a point.
 """
 
 import json
-from decimal import Decimal
+import math
 from typing import Any, NoReturn
+
+import orjson
 
 from polyfleet.api.core.errors import Invalid
 
 MAX_DEPTH = 64
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
-_LONGEST_NUMBER = 400
 
 
 class _Unkept:
-    """A number that would not come back as it was written."""
+    """A number that would come back as another one."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -25,8 +26,8 @@ class _Unkept:
 def decode_exact(body: bytes) -> Any:
     """Return what the JSON text means.
 
-    Raises Invalid with the path of what Kubernetes would change: numbers such as `1.0` and
-    integers of more than 64 bits, and texts that are no Unicode. Objects and lists may be nested
+    Raises Invalid with the path of what Kubernetes would change: integers of more than 64 bits,
+    numbers beyond a double, and texts that are no Unicode. Objects and lists may be nested
     `MAX_DEPTH` deep.
     """
     if not body.strip():
@@ -42,15 +43,25 @@ def decode_exact(body: bytes) -> Any:
         raise Invalid("", f"the body is not JSON: {error.msg} ({where})") from None
     except RecursionError:
         raise Invalid("", "the document is nested too deeply") from None
-    _check(document, "", 0)
+    check_exact(document)
     return document
+
+
+def canonical(document: object) -> bytes:
+    """Return a text by which documents can be told apart: as Python values, 1 equals true."""
+    return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+
+
+def check_exact(document: object) -> None:
+    """Raise Invalid, with the path, for what the cluster could not keep in a decoded document."""
+    _check(document, "", 0)
 
 
 def _check(value: object, path: str, depth: int) -> None:
     if depth > MAX_DEPTH:
         raise Invalid("", "the document is nested too deeply")
     if isinstance(value, _Unkept):
-        raise Invalid(path, f"the number {value.text[:40]} cannot be kept as it is written")
+        raise Invalid(path, f"the number {value.text[:40]} is too large to be kept")
     if isinstance(value, str):
         _check_text(value, path)
     elif isinstance(value, dict):
@@ -71,20 +82,19 @@ def _check_text(text: str, path: str) -> None:
 
 
 def _integer(text: str) -> int | _Unkept:
-    if len(text) <= len(str(_SMALLEST)) and text != "-0":
+    if len(text) <= len(str(_SMALLEST)):
         number = int(text)
         if _SMALLEST <= number <= _LARGEST:
             return number
     return _Unkept(text)
 
 
-def _number(text: str) -> float | _Unkept:
+def _number(text: str) -> int | float | _Unkept:
     number = float(text)
-    if len(text) > _LONGEST_NUMBER or number in (float("inf"), float("-inf")):
+    if math.isinf(number):
         return _Unkept(text)
-    if number.is_integer() or Decimal(text) != Decimal(repr(number)):
-        return _Unkept(text)
-    return number
+    # As it will be read again, or else the same once more would look like a change.
+    return int(number) if number.is_integer() and _SMALLEST <= number <= _LARGEST else number
 
 
 def _constant(text: str) -> NoReturn:

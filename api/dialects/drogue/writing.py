@@ -3,9 +3,8 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-import orjson
-
 from polyfleet.api.core.errors import Conflict, Unavailable
+from polyfleet.api.core.exact_json import canonical
 from polyfleet.api.dialects.drogue import labels
 from polyfleet.api.dialects.drogue.access import FINALIZER_PREFIX, finalizers_of
 from polyfleet.api.dialects.drogue.documents import data_of, version_of
@@ -71,7 +70,7 @@ def operations(item: Item, given: Given, data: dict[str, Any]) -> list[dict[str,
         found.append(_put("/metadata/finalizers", _finalizers(item, given.finalizers)))
     stored = data_of(item)._asdict()
     before = {name: part for name, part in stored.items() if part}
-    if _canonical(before) != _canonical(data):
+    if canonical(before) != canonical(data):
         found.append(_put("/spec/data", data))
     return found
 
@@ -96,8 +95,3 @@ def _hold(item: Item, preconditions: tuple[Preconditions, ...]) -> bool:
 
 def _put(path: str, value: object) -> dict[str, Any]:
     return {"op": "add", "path": path, "value": value}
-
-
-def _canonical(data: dict[str, Any]) -> bytes:
-    # Not compared as Python values: there, 1 equals true.
-    return orjson.dumps(data, option=orjson.OPT_SORT_KEYS)

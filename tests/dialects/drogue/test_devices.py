@@ -125,7 +125,7 @@ def test_the_application_may_be_left_to_the_path(registry: Registry, app: str) -
         {"spec": {"alias": [""]}},
         {"spec": {"alias": [f"a{n}" for n in range(65)]}},
         {"spec": {"commands": {"commands": [{}]}}},
-        {"spec": {"n": {"m": [1.0]}}},
+        {"spec": {"n": {"m": [2**63]}}},
     ],
 )
 @pytest.mark.parametrize("method", ["POST", "PUT"])
