@@ -2,13 +2,14 @@
 
 PYTHON ?= python3
 FUZZ_SECONDS ?= 120
+FAULT_SEEDS ?= 7 11 23 42
 TEST_PROCESSES ?= 2
 BIN := .venv/bin
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-emit-index-url --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status test programs e2e fuzz lint format crds docs routes matrix rights lock bench
+.PHONY: help up down status test programs e2e fuzz faults lint format crds docs routes matrix rights lock bench
 
 help:  ## show what there is
 	@awk -F ':.*## ' '/^[a-z.]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +31,9 @@ programs: .venv/.installed  ## build the programs that the tests and a local clu
 
 fuzz: .venv/.installed  ## send every dialect FUZZ_SECONDS of random requests from each caller
 	POLYFLEET_FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/pytest tests/fuzz --timeout=0
+
+faults: .venv/.installed  ## kill processes at the moments of each of FAULT_SEEDS, cut and freeze the API server
+	POLYFLEET_FAULT_SEEDS="$(FAULT_SEEDS)" $(BIN)/pytest tests/faults
 
 e2e: .venv/.installed  ## run applications and the chart on a cluster with a node (Linux, root)
 	@$(BIN)/pytest tests/e2e

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import random
 import secrets
 import time
@@ -29,10 +30,12 @@ TYPE = "simulated"
 DEVICES = 120
 KILLS = 8
 FAULTS = {Fault.SLOW: 0.05, Fault.DYING: 0.1, Fault.FLAPPING: 0.1, Fault.REPEATING: 0.1}
+# `make faults` names more of them.
+SEEDS = [int(seed) for seed in os.environ.get("POLYFLEET_FAULT_SEEDS", "20261125").split()]
 pytestmark = pytest.mark.timeout(1200)
 
 
-@pytest.mark.parametrize("seed", [20_261_125])
+@pytest.mark.parametrize("seed", SEEDS)
 def test_whatever_dies_what_was_acknowledged_is_there_and_devices_converge(
     plane: ControlPlane, tmp_path: Path, seed: int
 ) -> None:
