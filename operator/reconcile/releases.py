@@ -247,9 +247,9 @@ def _of_application(facts: ReleaseFacts) -> list[Wanted]:
             Wanted(PROGRESSING, False, "NoBuild", nothing),
         ]
     if facts.complete:
-        state = "runs" if facts.proven else "is scaled to nothing"
+        message = f"{facts.label} runs" if facts.proven else f"nothing of {facts.label} is to run"
         return [
-            Wanted(WORKLOAD_READY, True, DEPLOYED, f"{facts.label} {state}"),
+            Wanted(WORKLOAD_READY, True, DEPLOYED, message),
             Wanted(PROGRESSING, False, "Complete", ""),
         ]
     problem = facts.shortfall
@@ -265,7 +265,7 @@ def _of_last_good(facts: ReleaseFacts) -> list[Wanted]:
     why = f"{failed.reason}: {failed.message}" if failed is not None else ""
     state = "is being deployed again"
     if facts.complete:
-        state = "runs again" if facts.proven else "is scaled to nothing"
+        state = "runs again" if facts.proven else "is the one to run, but nothing of it is"
     elif obstacle is not None:
         state = f"does not run either ({obstacle.reason}: {obstacle.message})"
     message = f"v{facts.newest.spec.version} failed ({why}); {facts.label} {state}"

@@ -86,7 +86,7 @@ def test_a_release_that_was_scaled_to_nothing_is_judged_when_it_is_to_run(shop: 
     shop.build(f"{name}-2", "registry/broken:1")
     shop.fleet.condition("Release", f"{name}-v2", "Ready", "True", "Deployed")
     message = shop.fleet.condition("Application", name, "WorkloadReady", "True", "Deployed")
-    assert message == "v2 is scaled to nothing"
+    assert message == "nothing of v2 is to run"
 
     shop.scale(cmd=1)
     broken = waiting("InvalidImageName", "cannot parse registry/broken:1")

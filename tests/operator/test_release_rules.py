@@ -350,7 +350,7 @@ def test_a_release_that_is_scaled_to_nothing_is_not_proven_good() -> None:
     assert "Deployed" not in found
     assert judge_releases(of, NOW)[0][-1][1].notices == ()
     workload = told_of_application(of)["WorkloadReady"]
-    assert workload == ("True", "Deployed", "v2 is scaled to nothing")
+    assert workload == ("True", "Deployed", "nothing of v2 is to run")
 
     waits = release(2, condition("Ready", "True"), condition("Progressing", "False", ago=999))
     begun = facts(good, waits, state=process(deployment(2, availableReplicas=0)))

@@ -13,6 +13,7 @@ WEB = "web"
 MOST_TYPES = 64
 MOST_INSTANCES = 10_000
 _TYPE = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
+_NUMBER = re.compile(r"\s*[+-]?[0-9]+\s*")
 _FORMAT = "Invalid scaling format"
 _NEGATIVE = "Must be greater than or equal to zero"
 
@@ -50,6 +51,8 @@ def first_scale(procfile: dict[str, str]) -> dict[str, int]:
 
 
 def _count(value: object, field: str) -> int:
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
+        raise Invalid(field, _FORMAT)
     try:
         count = int(cast("str", value))  # of whatever type: what is no number raises
     except (TypeError, ValueError, OverflowError):

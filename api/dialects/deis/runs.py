@@ -54,6 +54,7 @@ _HOPELESS = frozenset(
         "RunContainerError",
     }
 )
+_QUOTA = "exceeded quota"
 _DELETE_SECONDS = 10.0
 _LOG_SECONDS = 30.0
 
@@ -126,6 +127,11 @@ class RunRoutes:
             pod = await self._pods.client.create(PODS, body)
         except errors.Invalid as error:
             raise Conflict(f"The cluster does not take the container: {error.message}") from None
+        except errors.Forbidden as error:
+            # Beside rights, which are no caller's business: the operator was not here yet, or ours
+            # is more than a quota leaves.
+            text = error.message if _QUOTA in error.message else "the application is being set up"
+            raise Unavailable(f"The container cannot be made now: {text}") from None
         self._pods.store.apply(pod)
         try:
             yield pod

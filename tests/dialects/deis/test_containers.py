@@ -333,8 +333,9 @@ def test_a_command_that_cannot_be_run_says_why(
     no_build = "No build associated with this release to run this command"
     assert detail(run(command="true")) == (400, no_build)
     controller.build(app, "not/there")
-    status, _ = detail(run(command="true"))  # the operator did not make its account yet
-    assert status == 503
+    # The operator did not make its account yet.
+    being_set_up = "The container cannot be made now: the application is being set up"
+    assert detail(run(command="true")) == (503, being_set_up)
     cluster.account(app)
     node.images_that_cannot_be_had.add("not/there")
     status, text = detail(run(command="true"))
@@ -355,6 +356,28 @@ def test_a_container_that_the_cluster_does_not_take_is_a_conflict(
     status, text = detail(reply)
     assert status == 409
     assert text.startswith("The cluster does not take the container: ")
+
+
+def test_a_container_that_is_more_than_a_quota_leaves_says_so(
+    controller: Controller, deployed: str, cluster: Cluster
+) -> None:
+    name, namespace, none = f"quota-{secrets.token_hex(4)}", cluster.namespace, {"pods": "0"}
+    body = {"metadata": {"name": name}, "spec": {"hard": none}}
+    cluster.core.create_namespaced_resource_quota(namespace, body)
+    # As the controller of quotas, which does not run here, would count.
+    counted = {"status": {"hard": none, "used": none}}
+    cluster.core.patch_namespaced_resource_quota_status(name, namespace, counted)
+
+    def refused() -> bool:
+        reply = controller.owner.post(f"/v1/apps/{deployed}/run", json={"command": "true"})
+        return reply.status_code == 503 and "exceeded quota" in detail(reply)[1]
+
+    try:
+        eventually(refused)
+    finally:
+        cluster.core.delete_namespaced_resource_quota(name, namespace)
+    path = f"/v1/apps/{deployed}/run"
+    eventually(lambda: controller.owner.post(path, json={"command": "true"}).status_code == 200)
 
 
 def test_a_command_that_takes_too_long_is_given_up(

@@ -304,7 +304,7 @@ def test_scaling_that_cannot_be_says_why(controller: Controller, app: str) -> No
     assert scale({"web": 1}) == (400, "No build associated with this release")
     controller.build(app, procfile={"web": "x"})
     assert scale({"worker": 1}) == (400, "Container type worker does not exist in application")
-    for junk in (None, [], "three", {"a": 1}):
+    for junk in (None, [], "three", "1_0", "\u0663", "", {"a": 1}):
         assert scale({"web": junk}) == (400, "Invalid scaling format")
     assert scale({"web": -1}) == (400, "Must be greater than or equal to zero")
     assert scale({"web": 10**9}) == (400, "Must be less than or equal to 10000")
