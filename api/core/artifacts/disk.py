@@ -165,12 +165,15 @@ def delete(root: int, directory: str, name: str) -> None:
 def directories(root: int) -> list[str]:
     """Return the directories that may hold stored files; the root is the empty name."""
     found = [""]
-    with _Folder(root, "") as folder, os.scandir(folder) as entries:
-        found.extend(
-            entry.name
-            for entry in entries
-            if entry.is_dir(follow_symlinks=False) and paths.is_directory(entry.name)
-        )
+    for directory in found:  # grows by what is below
+        with (
+            suppress(FileNotFoundError),
+            _Folder(root, directory) as folder,
+            os.scandir(folder) as entries,
+        ):
+            below = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+            candidates = [paths.joined(directory, name) for name in below]
+            found.extend(filter(paths.is_directory, candidates))
     return found
 
 
@@ -220,20 +223,28 @@ def _remove_if_abandoned(incoming: int, name: str) -> bool:
 
 
 def _made_directory(root: int, directory: str) -> int:
-    if directory:
-        with suppress(FileExistsError):
-            os.mkdir(directory, 0o750, dir_fd=root)
-            os.fsync(root)
     try:
-        return _opened_directory(root, directory)
+        return _opened_directory(root, directory, make=True)
     except OSError as error:
         if error.errno in _NO_SUCH_FILE:
             raise Invalid("directory", "the storage directory cannot be used") from None
         raise
 
 
-def _opened_directory(root: int, directory: str) -> int:
-    return os.open(directory or ".", FOLDER, dir_fd=root)
+def _opened_directory(root: int, directory: str, *, make: bool = False) -> int:
+    """Open a directory one folder after the other, so that no link is followed on the way."""
+    folder = os.open(".", FOLDER, dir_fd=root)
+    for name in directory.split("/") if directory else ():
+        try:
+            if make:
+                with suppress(FileExistsError):
+                    os.mkdir(name, 0o750, dir_fd=folder)
+                    os.fsync(folder)
+            below = os.open(name, FOLDER, dir_fd=folder)
+        finally:
+            os.close(folder)
+        folder = below
+    return folder
 
 
 class _Folder:

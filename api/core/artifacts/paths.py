@@ -8,7 +8,8 @@ from uuid import uuid4
 
 from polyfleet.api.core.errors import Invalid, NotFound
 
-_DIRECTORY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}", re.ASCII)
+_FOLDER = "[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}"
+_DIRECTORY = re.compile(f"{_FOLDER}(?:/{_FOLDER}){{0,5}}", re.ASCII)
 _NAME = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 
@@ -18,14 +19,14 @@ def new_name() -> str:
 
 
 def checked_directory(text: str, *, field: str = "directory") -> str:
-    """Return the directory name, empty for the root (also written `.`); Invalid if not allowed."""
+    """Return the directory, empty for the root (also written `.`); Invalid if not allowed."""
     if text in ("", "."):
         return ""
     if not _DIRECTORY.fullmatch(text):
         raise Invalid(
             field,
-            "the storage directory must be one name of at most 64 letters, digits, '.', '_' "
-            "and '-' that does not begin with a dot",
+            "the storage directory must be at most six names, with '/' between them, each of at "
+            "most 64 letters, digits, '.', '_' and '-' and not beginning with a dot",
         )
     return text
 
@@ -44,9 +45,9 @@ def split(path: str) -> tuple[str, str]:
     return directory, name
 
 
-def is_directory(name: str) -> bool:
-    """Tell whether a name is one that a storage directory may have."""
-    return _DIRECTORY.fullmatch(name) is not None
+def is_directory(text: str) -> bool:
+    """Tell whether a text is what a storage directory may be called."""
+    return _DIRECTORY.fullmatch(text) is not None
 
 
 def is_stored_path(path: str) -> bool:

@@ -17,6 +17,9 @@ from polyfleet.api.core.errors import Invalid, NotFound, TooLarge, Unavailable
 MIB = 1024 * 1024
 
 
+FOLDERS = ("", "a", "a", "b", "b/c", "d/e/f")
+
+
 async def stored(store: ArtifactStore, content: bytes, directory: str = "") -> StoredArtifact:
     async with store.receive(directory) as incoming:
         await incoming.write(content)
@@ -151,7 +154,7 @@ async def test_a_file_is_committed_only_once(store: LocalStore) -> None:
     assert len([listed async for listed in store.listing()]) == 1
 
 
-@pytest.mark.parametrize("directory", ["..", "../outside", "/etc", ".incoming", "a/b"])
+@pytest.mark.parametrize("directory", ["..", "../outside", "/etc", ".incoming", "a/../../b"])
 async def test_a_directory_outside_the_pattern_is_refused(
     store: LocalStore, root: Path, directory: str
 ) -> None:
@@ -161,27 +164,29 @@ async def test_a_directory_outside_the_pattern_is_refused(
     assert everything_below(root) == []
 
 
+@pytest.mark.parametrize("directory", ["images", "images/new"])
 async def test_a_directory_that_is_a_link_is_not_written_through(
-    store: LocalStore, root: Path, tmp_path: Path
+    store: LocalStore, root: Path, tmp_path: Path, directory: str
 ) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (root / "images").symlink_to(outside)
     with pytest.raises(Invalid):
-        await stored(store, b"x", "images")
+        await stored(store, b"x", directory)
     assert list(outside.iterdir()) == []
 
 
+@pytest.mark.parametrize("directory", ["images", "images/new"])
 async def test_a_file_below_a_linked_directory_is_not_found(
-    store: LocalStore, root: Path, tmp_path: Path
+    store: LocalStore, root: Path, tmp_path: Path, directory: str
 ) -> None:
-    artifact = await stored(store, b"x", "images")
+    artifact = await stored(store, b"x", directory)
     (root / "images").rename(tmp_path / "moved")
     (root / "images").symlink_to(tmp_path / "moved")
     with pytest.raises(NotFound):
         await content_of(store, artifact.path)
     await store.delete(artifact.path)
-    assert len(list((tmp_path / "moved").iterdir())) == 1
+    assert len(everything_below(tmp_path / "moved")) == 1
 
 
 async def test_a_link_in_place_of_a_file_is_not_followed(
@@ -242,7 +247,7 @@ async def test_a_download_goes_on_when_its_file_is_deleted(store: LocalStore) ->
 async def test_the_listing_holds_every_committed_file_and_nothing_else(
     store: LocalStore, root: Path
 ) -> None:
-    paths = {(await stored(store, b"xy", directory)).path for directory in ("", "a", "a", "b")}
+    paths = {(await stored(store, b"xy", directory)).path for directory in FOLDERS}
     (root / "lost+found").mkdir()
     (root / "a" / "notes.txt").write_bytes(b"")
     (root / "stray").symlink_to(root / "a")

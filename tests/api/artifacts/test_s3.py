@@ -64,7 +64,7 @@ def files_below(bucket: Path) -> list[str]:
     return sorted(str(p.relative_to(bucket)) for p in bucket.rglob("*") if p.is_file())
 
 
-@pytest.mark.parametrize("directory", ["", "images"])
+@pytest.mark.parametrize("directory", ["", "images", "images/2026/spring"])
 async def test_a_small_file_can_be_read_back(store: S3Store, bucket: Path, directory: str) -> None:
     artifact = await stored(store, b"firmware", directory)
     assert artifact.driver == "s3"
@@ -173,7 +173,7 @@ async def test_no_other_path_is_found(store: S3Store, bucket: Path, path: str) -
 async def test_the_listing_holds_every_committed_file_and_nothing_else(
     store: S3Store, bucket: Path
 ) -> None:
-    paths = {(await stored(store, b"xy", directory)).path for directory in ("", "a", "b")}
+    paths = {(await stored(store, b"xy", directory)).path for directory in ("", "a", "a/b")}
     (bucket / "notes.txt").write_bytes(b"")
     assert {found.path async for found in store.listing()} == paths
     async with aclosing(store.listing()) as listing:

@@ -73,11 +73,15 @@ def test_the_first_of_repeated_fields_counts(fleet: Fleet) -> None:
     assert reply.json()["metadata"]["note"] == "first"
 
 
-def test_a_package_may_go_into_a_folder_of_its_own(fleet: Fleet) -> None:
-    reply = upload(fleet.manager, {**FIELDS, "rdfm.storage.directory": "canary"})
+@pytest.mark.parametrize("directory", ["canary", "canary/2026.1/arm"])
+def test_a_package_may_go_into_a_folder_of_its_own(
+    fleet: Fleet, anonymous: httpx.Client, directory: str
+) -> None:
+    reply = upload(fleet.manager, {**FIELDS, "rdfm.storage.directory": directory})
     assert reply.status_code == 200
-    assert reply.json()["metadata"]["rdfm.storage.local.directory"] == "canary"
+    assert reply.json()["metadata"]["rdfm.storage.local.directory"] == directory
     assert "rdfm.storage.directory" not in reply.json()["metadata"]
+    assert anonymous.get(_link(fleet, reply.json())).content == b"content"
 
 
 BAD_FORMS = {
