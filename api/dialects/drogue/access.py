@@ -6,14 +6,12 @@ from polyfleet.api.core import access, errors
 from polyfleet.api.core.facade import Facade
 from polyfleet.api.core.identity.authenticator import ANYONE
 from polyfleet.api.core.identity.credentials import credential_of
+from polyfleet.api.dialects.drogue import finalizers
 from polyfleet.api.dialects.drogue.errors import LoginNeeded, NotLoggedIn
 from polyfleet.fleet.objects.application import Application
 from polyfleet.fleet.objects.device import Device
-from polyfleet.fleet.objects.metadata import ObjectMeta
 from polyfleet.fleet.rights import Principal, Right
 from polyfleet.kube.devices import find_device
-
-FINALIZER_PREFIX = "drogue.polyfleet.dev/"
 
 
 async def authenticate(facade: Facade, request: Request) -> Principal:
@@ -91,13 +89,4 @@ def is_shown(device: Device, application: Application) -> bool:
     What belongs to an application that is being deleted cannot, but for the devices that still
     wait for somebody to take a finalizer away: nobody could otherwise.
     """
-    return application.present or bool(finalizers_of(device.metadata))
-
-
-def finalizers_of(metadata: ObjectMeta) -> list[str]:
-    """Return the finalizers that clients of this API set, as they named them."""
-    return [
-        name.removeprefix(FINALIZER_PREFIX)
-        for name in metadata.finalizers
-        if name.startswith(FINALIZER_PREFIX)
-    ]
+    return application.present or bool(finalizers.shown(device.metadata))

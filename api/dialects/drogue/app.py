@@ -1,6 +1,6 @@
 """The Drogue Cloud dialect: its registry, administration, tokens and commands over the fleet."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 import structlog
@@ -9,7 +9,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from polyfleet.api.core.documentation import documented
+from polyfleet.api.core.documentation import documented, name_parts
 from polyfleet.api.core.errors import PolyfleetError, from_api_error
 from polyfleet.api.core.facade import Facade
 from polyfleet.api.core.routing import RouteTable, raw_path
@@ -25,7 +25,7 @@ from polyfleet.api.dialects.drogue import (
 from polyfleet.api.dialects.drogue.documents import Documents
 from polyfleet.api.dialects.drogue.inboxes import Inboxes
 from polyfleet.api.dialects.drogue.listing import Order
-from polyfleet.api.dialects.drogue.routes import Route, find, register
+from polyfleet.api.dialects.drogue.routes import Route, methods_of, register
 from polyfleet.kube.errors import ApiError
 
 PREFIXES = (
@@ -81,13 +81,15 @@ class DrogueApplication:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        route = find(self._table, scope) if scope["type"] == "http" else None
-        if route is not None:
+        methods = methods_of(self._table, scope) if scope["type"] == "http" else {}
+        if route := methods.get(scope.get("method", "")):
             await _run(route, scope, receive, send)
-            return
-        if scope["type"] == "http":
-            scope["path"] = raw_path(scope)  # in place, as the metrics read the route there
-        await self._application(scope, receive, send)
+        elif methods:
+            await errors.not_allowed(methods)(scope, receive, send)
+        else:
+            if scope["type"] == "http":
+                scope["path"] = raw_path(scope)  # in place, as the metrics read the route there
+            await self._application(scope, receive, send)
 
 
 async def _run(route: Route, scope: Scope, receive: Receive, send: Send) -> None:
@@ -105,7 +107,7 @@ async def _run(route: Route, scope: Scope, receive: Receive, send: Send) -> None
     await response(scope, receive, send)
 
 
-def _documented(routes: Iterable[Route], inboxes: Inboxes) -> FastAPI:
+def _documented(routes: Sequence[Route], inboxes: Inboxes) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
@@ -121,4 +123,5 @@ def _documented(routes: Iterable[Route], inboxes: Inboxes) -> FastAPI:
     errors.register(application)
     for route in routes:
         register(application, route)
+    name_parts(application, [route.body for route in routes if route.body is not None])
     return application

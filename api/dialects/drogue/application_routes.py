@@ -9,7 +9,15 @@ from starlette.responses import Response
 from polyfleet.api.core import errors
 from polyfleet.api.core.addresses import base_url
 from polyfleet.api.core.facade import Facade
-from polyfleet.api.dialects.drogue import listing, patching, resources, schemas, trust, writing
+from polyfleet.api.dialects.drogue import (
+    finalizers,
+    listing,
+    patching,
+    resources,
+    schemas,
+    trust,
+    writing,
+)
 from polyfleet.api.dialects.drogue.access import Caller, caller_of
 from polyfleet.api.dialects.drogue.documents import Documents, application_document
 from polyfleet.api.dialects.drogue.resources import Given, Preconditions
@@ -140,7 +148,7 @@ class ApplicationRoutes:
                 name,
                 spec,
                 labels=given.labels,
-                finalizers=[FINALIZER, *writing.native_finalizers(given.finalizers)],
+                finalizers=[FINALIZER, *finalizers.native(given.finalizers)],
             )
         except Invalid:
             await claims.release(facade.writer, names, holder)
@@ -209,6 +217,7 @@ def routes(applications: ApplicationRoutes) -> "list[Route]":
             summary="Make an application",
             statuses=(201, 400, 401, 403, 409, 413),
             body=schemas.App,
+            headers=("Location",),
         ),
         Route(
             method="GET",
@@ -233,6 +242,8 @@ def routes(applications: ApplicationRoutes) -> "list[Route]":
             summary="Remove an application",
             statuses=(204, 400, 401, 403, 404, 409),
             query=("uid", "resourceVersion"),
+            body=schemas.Deletion,
+            body_required=False,
         ),
         Route(
             method="PATCH",
@@ -241,6 +252,7 @@ def routes(applications: ApplicationRoutes) -> "list[Route]":
             summary="Change an application by a JSON patch",
             statuses=(204, 400, 401, 403, 404, 409, 413),
             query=("uid", "resourceVersion"),
+            body=schemas.Patch,
         ),
     ]
 

@@ -18,6 +18,7 @@ from polyfleet.api.core.facade import Facade
 from polyfleet.api.core.identity import access_tokens
 from polyfleet.api.core.identity.credentials import Basic, Bearer, credential_of
 from polyfleet.api.core.requests import read_body
+from polyfleet.api.dialects.drogue import schemas
 from polyfleet.api.dialects.drogue.access import (
     Caller,
     application_of_name,
@@ -203,6 +204,9 @@ def routes(facade: Facade, inboxes: Inboxes) -> list[Route]:
             summary="Send a command to a device",
             statuses=(202, 400, 401, 404, 406, 413, 503),
             query=("command!",),
+            body=schemas.Payload,
+            body_required=False,
+            headers=("Request",),
             unauthenticated=401,
         ),
         Route(
@@ -212,6 +216,8 @@ def routes(facade: Facade, inboxes: Inboxes) -> list[Route]:
             summary="Wait for a command",
             statuses=(200, 400, 401, 404, 503),
             query=("timeout",),
+            reply=schemas.Payload,
+            headers=("Command", "Request"),
             unauthenticated=401,
             heads=False,
         ),
@@ -222,6 +228,8 @@ def routes(facade: Facade, inboxes: Inboxes) -> list[Route]:
             summary="Answer a command",
             statuses=(200, 400, 401, 404, 409, 413),
             query=("request", "status!"),
+            body=schemas.Payload,
+            body_required=False,
             unauthenticated=401,
         ),
     ]

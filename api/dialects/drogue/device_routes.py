@@ -11,7 +11,7 @@ from starlette.responses import Response
 from polyfleet.api.core import errors
 from polyfleet.api.core.addresses import base_url
 from polyfleet.api.core.facade import Facade
-from polyfleet.api.dialects.drogue import listing, patching, resources, schemas, writing
+from polyfleet.api.dialects.drogue import finalizers, listing, patching, resources, schemas, writing
 from polyfleet.api.dialects.drogue.access import Caller, caller_of, is_shown
 from polyfleet.api.dialects.drogue.credentials import CredentialGuard, PreSharedKeys, references
 from polyfleet.api.dialects.drogue.documents import Documents, data_of, device_document
@@ -161,7 +161,7 @@ class DeviceRoutes:
                     APPLICATION_LABEL: application_label(home),
                     SERIAL_LABEL: str(await facade.serials.next(DEVICES)),
                 },
-                finalizers=writing.native_finalizers(given.finalizers),
+                finalizers=finalizers.native(given.finalizers),
             )
         except Invalid:
             await claims.release(facade.writer, names, holder)
@@ -272,6 +272,7 @@ def routes(devices: DeviceRoutes) -> "list[Route]":
             summary="Make a device",
             statuses=(201, 400, 401, 403, 404, 409, 413),
             body=schemas.Device,
+            headers=("Location",),
         ),
         Route(
             method="GET",
@@ -296,6 +297,8 @@ def routes(devices: DeviceRoutes) -> "list[Route]":
             summary="Remove a device",
             statuses=(204, 400, 401, 403, 404, 409),
             query=("uid", "resourceVersion"),
+            body=schemas.Deletion,
+            body_required=False,
         ),
         Route(
             method="PATCH",
@@ -304,6 +307,7 @@ def routes(devices: DeviceRoutes) -> "list[Route]":
             summary="Change a device by a JSON patch",
             statuses=(204, 400, 401, 403, 404, 409, 413),
             query=("uid", "resourceVersion"),
+            body=schemas.Patch,
         ),
     ]
 

@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 import orjson
 
-from polyfleet.api.dialects.drogue import labels
-from polyfleet.api.dialects.drogue.access import finalizers_of
+from polyfleet.api.dialects.drogue import finalizers, labels
 from polyfleet.api.dialects.drogue.credentials import without_credentials
 from polyfleet.fleet.device_credentials import without_clear_text
 from polyfleet.fleet.json_text import shallow
@@ -50,7 +49,7 @@ def version_of(item: Application | Device) -> str:
         meta.uid,
         meta.deletion_timestamp,
         labels.shown(meta.labels),
-        finalizers_of(meta),
+        finalizers.shown(meta),
         spec.data,
     ]
     if isinstance(item, Application):
@@ -137,8 +136,8 @@ def _metadata(meta: ObjectMeta, name: str, created_at: str) -> dict[str, Any]:
     }
     if meta.deletion_timestamp is not None:
         found["deletionTimestamp"] = meta.deletion_timestamp
-    if finalizers := finalizers_of(meta):
-        found["finalizers"] = finalizers
+    if held_by := finalizers.shown(meta):
+        found["finalizers"] = held_by
     if shown := labels.shown(meta.labels):
         found["labels"] = shown
     return found

@@ -1,6 +1,6 @@
 """How Drogue Cloud tells errors: `{"error": <code word>, "message": <text>}`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import orjson
@@ -95,6 +95,11 @@ def answer(
     return Response(orjson.dumps(body), status, headers, "application/json")
 
 
+def not_allowed(methods: Iterable[str]) -> Response:
+    """Return the answer to a method that a path does not have among its own."""
+    return answer(405, *_WORDS[405], {"Allow": ", ".join(sorted(methods))})
+
+
 def unexpected() -> Response:
     """Return the answer to a request that failed through our own fault."""
     return answer(_UNKNOWN.status, _UNKNOWN.word, "Internal error")
@@ -113,6 +118,8 @@ def _text(error: errors.PolyfleetError) -> str:
     if isinstance(error, errors.Invalid):
         where = f"{error.field}: " if error.field else ""
         return f"Bad request: {where}{error.message}"
+    if isinstance(error, errors.UnsupportedMediaType):
+        return f"Bad request: {error.message}"
     return error.message
 
 

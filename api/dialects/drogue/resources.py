@@ -11,14 +11,13 @@ from starlette.requests import Request
 from polyfleet.api.core.errors import Invalid, TooLarge, UnsupportedMediaType
 from polyfleet.api.core.exact_json import decode_exact
 from polyfleet.api.core.requests import read_body
-from polyfleet.api.dialects.drogue import labels, sections
+from polyfleet.api.dialects.drogue import finalizers, labels, sections
 
 LARGEST_BODY = 64 * 1024
 MAX_FINALIZERS = 32
 _LONGEST_APPLICATION = 253
 _LONGEST_DEVICE = 255
 _HOST = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*")
-_FINALIZER = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _KNOWN = frozenset(
     {
         "name",
@@ -111,8 +110,8 @@ def queried(request: Request, document: object = None) -> Preconditions:
 
     Both forms exist; if both are given, they must agree. Raises Invalid.
     """
-    given = object_of(document or {}, "body").get("preconditions")
-    inner = object_of(given or {}, "preconditions")
+    given = object_of(document, "body").get("preconditions")
+    inner = object_of(given, "preconditions")
     return Preconditions(
         _one("uid", request.query_params.getlist("uid"), inner.get("uid")),
         _one(
@@ -182,8 +181,12 @@ def _finalizers(value: object) -> list[str]:
     if len(value) > MAX_FINALIZERS:
         raise Invalid(field, f"has more than {MAX_FINALIZERS} entries")
     for item in value:
-        if not _FINALIZER.fullmatch(item):
-            raise Invalid(field, "each must be 1 to 63 letters, digits, '-', '_' and '.'")
+        if not finalizers.can_be_kept(item):
+            raise Invalid(
+                field,
+                "each must be 1 to 63 characters, others than letters, digits, '-', '_' and '.'"
+                " counting as three a byte, and begin with a letter or digit",
+            )
     return list(dict.fromkeys(value))
 
 

@@ -4,6 +4,7 @@ The names of devices may hold slashes, sent as `%2F`; a path that is decoded bef
 would break them.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
@@ -33,6 +34,15 @@ _DESCRIPTIONS = {
     503: "Something that the request needs does not answer, or a queue is full",
 }
 
+_NUMBER = {"type": "integer", "minimum": 0}
+_QUERIED: Mapping[str, Any] = {
+    "labels": {"type": "array", "items": {"type": "string"}},
+    "limit": _NUMBER,
+    "offset": _NUMBER,
+    "timeout": {"type": "number", "minimum": 0},
+}
+"""Parameters of a query that are no texts."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route(routing.Route):
@@ -41,25 +51,27 @@ class Route(routing.Route):
     statuses: tuple[int, ...]
     query: tuple[str, ...] = ()
     body: type[BaseModel] | None = None
+    body_required: bool = True
+    headers: tuple[str, ...] = ()
+    """Those of the answer that say something of their own."""
     heads: bool = True
     """Whether a GET route answers HEAD too."""
     unauthenticated: int | None = None
     """The status for credentials that do not hold, where it is not 403."""
 
 
-def find(table: routing.RouteTable[Route], scope: Scope) -> Route | None:
-    """Return the route of a request, and note in the scope which it is and its parameters."""
+def methods_of(table: routing.RouteTable[Route], scope: Scope) -> dict[str, Route]:
+    """Return the routes of a request's path by method, and note its parameters in the scope."""
     found = table.find(routing.raw_path(scope))
     if found is None:
-        return None
-    route = found.methods.get(scope["method"])
-    if route is None and scope["method"] == "HEAD":
-        shown = found.methods.get("GET")
-        route = shown if shown is not None and shown.heads else None
-    if route is not None:
-        scope["path_params"] = found.parameters
-        scope["route"] = found.template  # the metrics' name for it
-    return route
+        return {}
+    scope["path_params"] = found.parameters
+    scope["route"] = found.template  # the metrics' name for it
+    methods = dict(found.methods)
+    shown = methods.get("GET")
+    if shown is not None and shown.heads:
+        methods["HEAD"] = shown
+    return methods
 
 
 def parameter(request: Request, name: str) -> str:
@@ -76,6 +88,9 @@ def register(application: FastAPI, route: Route) -> None:
     responses = documentation.responses_of(_statuses(route), _DESCRIPTIONS, ErrorBody)
     if route.reply is not None:
         responses[success]["model"] = route.reply
+    if route.headers:
+        text = {"schema": {"type": "string"}}
+        responses[success]["headers"] = dict.fromkeys(route.headers, text)
     documentation.describe(application, route, responses, _openapi(route), status=success)
 
 
@@ -92,11 +107,15 @@ def _statuses(route: Route) -> set[int]:
 
 
 def _openapi(route: Route) -> dict[str, Any]:
-    query = [
-        documentation.parameter(name.rstrip("!"), "query", required=name.endswith("!"))
-        for name in route.query
-    ]
+    query = [_queried(name.rstrip("!"), required=name.endswith("!")) for name in route.query]
     extra: dict[str, Any] = {"parameters": [*documentation.parameters(route.path), *query]}
     if route.body is not None:
-        extra["requestBody"] = documentation.body_of(documentation.schema_of(route.body))
+        extra["requestBody"] = documentation.body_of(
+            documentation.schema_of(route.body), required=route.body_required
+        )
     return extra
+
+
+def _queried(name: str, *, required: bool) -> dict[str, Any]:
+    found = documentation.parameter(name, "query", required=required)
+    return {**found, "schema": _QUERIED.get(name, found["schema"])}

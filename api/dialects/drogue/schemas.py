@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 
 class Body(BaseModel):
@@ -100,3 +100,33 @@ class Version(Body):
 
     success: bool
     version: str
+
+
+class PatchOperation(BaseModel):
+    """One operation of a JSON Patch (RFC 6902)."""
+
+    op: Literal["add", "remove", "replace", "move", "copy", "test"]
+    path: str
+    from_: str | None = Field(default=None, alias="from")
+    value: Any = None
+
+
+class Patch(RootModel[list[PatchOperation]]):
+    """A JSON Patch."""
+
+
+class Preconditions(BaseModel):
+    """What must hold of an object for its deletion."""
+
+    uid: str | None = None
+    resource_version: str | None = Field(default=None, alias="resourceVersion")
+
+
+class Deletion(BaseModel):
+    """How an object is to be deleted; the query says the same."""
+
+    preconditions: Preconditions | None = None
+
+
+class Payload(RootModel[dict[str, Any]]):
+    """What goes with a command or with its answer; any other type of content will do as well."""

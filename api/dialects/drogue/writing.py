@@ -5,8 +5,7 @@ from typing import Any, TypeVar
 
 from polyfleet.api.core.errors import Conflict, Unavailable
 from polyfleet.api.core.exact_json import canonical
-from polyfleet.api.dialects.drogue import labels
-from polyfleet.api.dialects.drogue.access import FINALIZER_PREFIX, finalizers_of
+from polyfleet.api.dialects.drogue import finalizers, labels
 from polyfleet.api.dialects.drogue.documents import data_of, version_of
 from polyfleet.api.dialects.drogue.patience import Patience
 from polyfleet.api.dialects.drogue.resources import Given, Preconditions
@@ -66,23 +65,13 @@ def operations(item: Item, given: Given, data: dict[str, Any]) -> list[dict[str,
     found: list[dict[str, Any]] = []
     if given.labels != labels.shown(meta.labels):
         found.append(_put("/metadata/labels", labels.merged(meta.labels, given.labels)))
-    if given.finalizers != finalizers_of(meta):
-        found.append(_put("/metadata/finalizers", _finalizers(item, given.finalizers)))
+    if given.finalizers != finalizers.shown(meta):
+        found.append(_put("/metadata/finalizers", finalizers.merged(meta, given.finalizers)))
     stored = data_of(item)._asdict()
     before = {name: part for name, part in stored.items() if part}
     if canonical(before) != canonical(data):
         found.append(_put("/spec/data", data))
     return found
-
-
-def native_finalizers(names: list[str]) -> list[str]:
-    """Return clients' finalizers as they are kept."""
-    return [f"{FINALIZER_PREFIX}{name}" for name in names]
-
-
-def _finalizers(item: Item, names: list[str]) -> list[str]:
-    others = [name for name in item.metadata.finalizers if not name.startswith(FINALIZER_PREFIX)]
-    return others + native_finalizers(names)
 
 
 def _hold(item: Item, preconditions: tuple[Preconditions, ...]) -> bool:

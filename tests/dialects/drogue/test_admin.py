@@ -320,3 +320,7 @@ def test_an_unknown_path_and_method_are_told_in_the_same_form(registry: Registry
     assert error(registry.owner.get("/api/registry/v1alpha1/none")) == NOT_FOUND
     reply = registry.owner.post("/.well-known/drogue-version")
     assert error(reply) == (405, "MethodNotAllowed", "Method not allowed")
+    assert reply.headers["allow"] == "GET, HEAD"
+    reply = registry.owner.patch(APPS)
+    assert error(reply) == (405, "MethodNotAllowed", "Method not allowed")
+    assert reply.headers["allow"] == "GET, HEAD, POST"

@@ -1,5 +1,6 @@
 """Devices, route by route."""
 
+import json
 import secrets
 from collections.abc import Callable
 from typing import Any
@@ -214,6 +215,15 @@ def test_a_deletion_checks_its_preconditions(registry: Registry, app: str, form:
     assert delete() == 404
 
 
+def test_a_deletion_may_say_no_more_than_other_requests(registry: Registry, app: str) -> None:
+    for path in (devices(app, registry.device(app)), apps(app)):
+        reply = registry.owner.request("DELETE", path, content=b" " * 70_000)
+        assert error(reply)[:2] == (413, "PayloadTooLarge")
+        reply = registry.owner.request("DELETE", path, content=b"[]")
+        assert error(reply)[:2] == (400, "BadRequest")
+        assert registry.owner.get(path).status_code == 200
+
+
 def test_a_device_made_again_has_another_uid(registry: Registry, app: str) -> None:
     registry.device(app, "d")
     first = uid(registry, app, "d")
@@ -235,6 +245,20 @@ def test_a_finalizer_holds_a_device_until_it_is_taken_away(registry: Registry, a
     assert put(registry, app, "d").status_code == 204
     assert error(registry.owner.get(devices(app, "d"))) == NOT_FOUND
     registry.device(app, "d")
+
+
+def test_a_finalizer_may_have_any_characters(
+    registry: Registry, app: str, shared_kubectl: Callable[..., str]
+) -> None:
+    names = ["example.org/x", "a b", "has_devices", "a_2F", "a_2f", "a_é_2Fé", "1é\x1b"]
+    registry.device(app, "d", metadata={"finalizers": names})
+    assert registry.shown(devices(app, "d"))["metadata"]["finalizers"] == names
+    stored = shared_kubectl("get", "device", f"{app}.d", "-o", "jsonpath={.metadata.finalizers}")
+    kept = json.loads(stored)
+    assert kept[0] == "drogue.polyfleet.dev/example.org_2Fx"
+    assert len(set(kept)) == len(names)
+    assert put(registry, app, "d").status_code == 204
+    assert "finalizers" not in registry.shown(devices(app, "d"))["metadata"]
 
 
 def test_of_a_deleted_application_only_devices_with_finalizers_are_shown(

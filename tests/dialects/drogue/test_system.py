@@ -56,6 +56,26 @@ def test_the_openapi_document_names_every_route(anonymous: httpx.Client) -> None
     }
 
 
+def test_the_openapi_document_describes_what_the_routes_take_and_give(
+    anonymous: httpx.Client,
+) -> None:
+    document = anonymous.get("/api/registry/v1alpha1/openapi.json").json()
+    paths, parts = document["paths"], document["components"]["schemas"]
+    apps = paths["/api/registry/v1alpha1/apps"]
+    types = {item["name"]: item["schema"]["type"] for item in apps["get"]["parameters"]}
+    assert types == {"labels": "array", "limit": "integer", "offset": "integer"}
+    assert set(apps["post"]["responses"]["201"]["headers"]) == {"Location"}
+    single = paths["/api/registry/v1alpha1/apps/{appId}/devices/{deviceId}"]
+    (patch,) = single["patch"]["requestBody"]["content"].values()
+    assert patch["schema"]["type"] == "array"
+    assert patch["schema"]["items"]["$ref"].rpartition("/")[2] in parts
+    assert not single["delete"]["requestBody"]["required"]
+    inbox = paths["/api/command/v1alpha1/inbox/apps/{appId}/devices/{deviceId}"]["get"]
+    assert set(inbox["responses"]["200"]["headers"]) == {"Command", "Request"}
+    sent = paths["/api/command/v1alpha1/apps/{appId}/devices/{deviceId}"]["post"]
+    assert not sent["requestBody"]["required"]
+
+
 def test_everybody_is_an_administrator_in_the_insecure_mode(start_facade: StartFacade) -> None:
     with start_facade(insecure=True) as server, server.client() as caller:
         assert caller.post(APPS, json={"metadata": {"name": "free"}}).status_code == 201
