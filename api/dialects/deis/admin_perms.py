@@ -27,7 +27,7 @@ class AdministratorRoutes:
         facade.cache.users.add_index(
             _ADMINISTRATORS,
             lambda user: (True,) if user.spec.administrator else (),
-            order=lambda user: born(user.metadata, user.spec.created_at),
+            order=born,
         )
 
     async def show(self, request: Request) -> Response:

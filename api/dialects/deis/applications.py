@@ -39,8 +39,8 @@ class ApplicationRoutes:
         self._documents = documents
         self._changes = changes
         store = facade.cache.applications
-        store.add_index(_ALL, lambda item: (True,) if item.present else (), order=_age)
-        store.add_index(_BY_PERSON, _people, order=_age)
+        store.add_index(_ALL, lambda item: (True,) if item.present else (), order=born)
+        store.add_index(_BY_PERSON, _people, order=born)
 
     async def show_all(self, request: Request) -> Response:
         """List the applications that the caller may read, the oldest first."""
@@ -124,7 +124,7 @@ class ApplicationRoutes:
         default = store.get(self._facade.settings.default_application)
         if default is not None and default not in found and caller.has(Right.READ, default):
             found.append(default)
-            found.sort(key=_age)
+            found.sort(key=born)
         return [item for item in found if item.present and caller.has(Right.READ, item)]
 
     def _owner(self, caller: Caller) -> dict[str, Any]:
@@ -219,10 +219,6 @@ def routes(applications: ApplicationRoutes) -> list[Route]:
             statuses=(403, 404, 409),
         ),
     ]
-
-
-def _age(application: Application) -> str:
-    return born(application.metadata, application.spec.created_at)
 
 
 def _people(application: Application) -> set[str]:

@@ -45,7 +45,7 @@ class BuildRoutes:
         facade.cache.builds.add_index(
             _NEWEST_LAST,
             lambda build: (build.spec.application,),
-            order=lambda build: born(build.metadata, build.spec.created_at),
+            order=born,
         )
 
     async def show_all(self, request: Request) -> Response:

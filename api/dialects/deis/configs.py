@@ -78,7 +78,7 @@ def given_of(fields: bodies.Fields) -> dict[str, dict[str, Any]]:
 def config_document(application: Application, current: Current) -> bytes:
     """Return the document of an application's configuration."""
     config = application.spec.config or Configuration()
-    created = date(config.created or born(application.metadata, application.spec.created_at))
+    created = date(config.created or born(application))
     owner = application.spec.owner
     return orjson.dumps(
         {

@@ -8,13 +8,16 @@ from polyfleet.api.dialects.deis.changes import structure_of
 from polyfleet.fleet.instants import parse
 from polyfleet.fleet.objects.application import Application
 from polyfleet.fleet.objects.build import Build
-from polyfleet.fleet.objects.metadata import ObjectMeta
+from polyfleet.fleet.objects.domain import Domain
+from polyfleet.fleet.objects.key import Key
 from polyfleet.fleet.objects.release import Release
 from polyfleet.fleet.objects.user import User
 from polyfleet.fleet.releases import release_to_run
 from polyfleet.kube.cache import Cache
 from polyfleet.kube.releases import OF_APPLICATION
 
+# Of these the spec says when they were made, unless kubectl made them.
+Dated = Application | Build | Domain | Key | Release | User
 _SECONDS = len("2014-01-01T00:00:00")
 _REMEMBERED = 20_000
 
@@ -24,9 +27,9 @@ def date(text: str) -> str:
     return f"{text[:_SECONDS]}UTC"
 
 
-def born(metadata: ObjectMeta, created_at: str) -> str:
+def born(item: Dated) -> str:
     """Return when an object was made, by its own word or by the API server's."""
-    return created_at or metadata.creation_timestamp
+    return item.spec.created_at or item.metadata.creation_timestamp
 
 
 def owner_name(application: Application) -> str:
@@ -37,7 +40,7 @@ def owner_name(application: Application) -> str:
 
 def user_document(user: User) -> dict[str, Any]:
     """Return a user as registration shows one."""
-    joined = parse(born(user.metadata, user.spec.created_at))
+    joined = parse(born(user))
     date_joined = joined.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return {
         "id": user.serial,
@@ -106,7 +109,7 @@ class Documents:
     def release(self, release: Release) -> bytes:
         """Return a release's document."""
         build = self.build(release.spec.build)
-        created = date(born(release.metadata, release.spec.created_at))
+        created = date(born(release))
         return orjson.dumps(
             {
                 "app": release.spec.application,
@@ -124,7 +127,7 @@ class Documents:
 
 def build_document(build: Build) -> bytes:
     """Return a build's document."""
-    created = date(born(build.metadata, build.spec.created_at))
+    created = date(born(build))
     return orjson.dumps(
         {
             "app": build.spec.application,
@@ -141,10 +144,10 @@ def build_document(build: Build) -> bytes:
 
 
 def _application(application: Application, newest: Release | None, domain: str) -> dict[str, Any]:
-    created = born(application.metadata, application.spec.created_at)
+    created = born(application)
     changed = created
     if newest is not None:
-        changed = max(created, born(newest.metadata, newest.spec.created_at))
+        changed = max(created, born(newest))
     return {
         "created": date(created),
         "id": application.spec.name,

@@ -43,7 +43,7 @@ class DomainRoutes:
         facade.cache.domains.add_index(
             _BY_APPLICATION,
             lambda domain: (domain.spec.application,),
-            order=lambda domain: born(domain.metadata, domain.spec.created_at),
+            order=born,
         )
 
     async def show(self, request: Request) -> Response:
@@ -154,7 +154,7 @@ def routes(domains: DomainRoutes) -> list[Route]:
 
 
 def _encoded(domain: Domain) -> bytes:
-    created = date(born(domain.metadata, domain.spec.created_at))
+    created = date(born(domain))
     return orjson.dumps(
         {
             "app": domain.spec.application,

@@ -43,7 +43,7 @@ class KeyRoutes:
         facade.cache.keys.add_index(
             _BY_USER,
             lambda key: (key.spec.user_uid,),
-            order=lambda key: born(key.metadata, key.spec.created_at),
+            order=born,
         )
 
     async def show(self, request: Request) -> Response:
@@ -197,7 +197,7 @@ def _fingerprint(public: str) -> dict[str, str]:
 
 
 def _encoded(key: Key) -> bytes:
-    created = date(born(key.metadata, key.spec.created_at))
+    created = date(born(key))
     return orjson.dumps(
         {
             "created": created,

@@ -30,7 +30,7 @@ def of_releases(releases: Iterable[Release]) -> list[Line]:
     """Return what made an application's releases."""
     return [
         Line(
-            instant(born(release.metadata, release.spec.created_at)),
+            instant(born(release)),
             f"deis[api]: {release.spec.summary}",
         )
         for release in releases
