@@ -5,6 +5,7 @@ the Release, the objects it becomes, then the conditions that say how far it is.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,7 +18,7 @@ from polyfleet.fleet.objects.release import Release
 from polyfleet.fleet.releases import newest_release, release_to_run
 from polyfleet.fleet.workloads.processes import ReleaseValues, release_values, wanted_processes
 from polyfleet.kube.apply import NameTakenError
-from polyfleet.kube.errors import Forbidden, Invalid
+from polyfleet.kube.errors import Forbidden, Invalid, NotFound
 from polyfleet.kube.given_values import read_given
 from polyfleet.kube.releases import OF_APPLICATION, ensure_release, read_values
 from polyfleet.operator.context import Context
@@ -137,10 +138,22 @@ async def _wanted(
     releases = context.cache.releases.find(OF_APPLICATION, name)
     # One whose Build is gone cannot run again.
     chosen = release_to_run(newest, (one for one in releases if builds.get(one.spec.build or "")))
-    build = builds.get(chosen.spec.build or "")
-    if build is not None and build.spec.application != name:
-        build = None
+    build = await _build(context, chosen)
     return _Wanted(newest, chosen, build, await _values(context, chosen), unmade)
+
+
+async def _build(context: Context, release: Release) -> Build | None:
+    name = release.spec.build
+    if name is None:
+        return None
+    build = context.cache.builds.get(name)
+    if build is None:
+        # The watch of Builds may be behind that of Releases.
+        with suppress(NotFound):
+            build = await context.writer.read(BUILDS, name)
+    if build is None or build.spec.application != release.spec.application:
+        return None
+    return build
 
 
 async def _values(context: Context, release: Release) -> ReleaseValues | None:

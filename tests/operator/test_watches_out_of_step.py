@@ -2,24 +2,25 @@
 
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from polyfleet.fleet.conditions import holds
+from polyfleet.fleet.conditions import has_reason, holds
 from polyfleet.fleet.objects.application import Application
-from polyfleet.fleet.objects.kinds import APPLICATIONS, RELEASES
+from polyfleet.fleet.objects.kinds import APPLICATIONS, BUILDS, DEPLOYMENTS, RELEASES
 from polyfleet.kube.releases import create_config, ensure_release
 from polyfleet.operator.context import Context
 from polyfleet.operator.controllers import workloads
-from tests.operator.in_process import look, operator_of
+from tests.operator.in_process import SECONDS, look, operator_of
 
 
-async def wish(context: Context, application: Application) -> Application:
+async def wish(context: Context, application: Application, **workload: Any) -> Application:
     """Ask for a release, as a facade does."""
     config = str(uuid.uuid4())
     await create_config(context.client, application.spec.name, config, {})
     spec = {
-        "workload": {"change": {"id": str(uuid.uuid4()), "by": "ann"}},
+        "workload": {**workload, "change": {"id": str(uuid.uuid4()), "by": "ann"}},
         "config": {"uuid": config},
     }
     changed = await context.writer.patch(APPLICATIONS, application, {"spec": spec})
@@ -27,14 +28,38 @@ async def wish(context: Context, application: Application) -> Application:
     return changed
 
 
+async def make(context: Context) -> Application:
+    """Make an application, as its own controller leaves it."""
+    made = await context.writer.create(APPLICATIONS, "shop", {"name": "shop"})
+    seen = {"status": {"observedGeneration": 1}}
+    return await context.writer.patch(APPLICATIONS, made, seen, subresource="status")
+
+
+async def test_a_release_may_be_known_before_its_build(
+    admin_kubeconfig: Path, namespace: str
+) -> None:
+    async with operator_of(admin_kubeconfig, namespace) as context:
+        made = await make(context)
+        spec = {"application": "shop", "image": "shop:1"}
+        build = await context.writer.create(BUILDS, "shop-1", spec)
+        await wish(context, made, build="shop-1")
+        assert await context.cache.builds.wait_for_version(
+            "shop-1", build.metadata.resource_version, SECONDS
+        )
+        context.cache.builds.remove(build, confirmed=False)
+
+        await look(context, "shop")
+
+        release = await context.client.get(RELEASES, "shop-v1")
+        assert has_reason(release, "Ready", "Deploying")
+        await context.workloads.client.get(DEPLOYMENTS, "app-shop-cmd")
+
+
 async def test_a_release_may_be_known_before_the_wish_that_it_was_made_for(
     admin_kubeconfig: Path, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with operator_of(admin_kubeconfig, namespace) as context:
-        made = await context.writer.create(APPLICATIONS, "shop", {"name": "shop"})
-        seen = {"status": {"observedGeneration": 1}}
-        made = await context.writer.patch(APPLICATIONS, made, seen, subresource="status")
-        await wish(context, made)
+        await wish(context, await make(context))
         await look(context, "shop")
         before = context.cache.applications.get("shop")
         assert before is not None
