@@ -99,6 +99,7 @@ def test_its_pattern_of_dates_is_what_is_taken(text: str) -> None:
         ("2019-04-20T11:19:57.9999Z", "2019-04-20T11:19:57.999Z"),
         ("2019-04-20T01:19:57-10:00", "2019-04-20T11:19:57.000Z"),
         ("2019-02-31T00:00:00Z", "2019-02-31T00:00:00Z"),
+        ("0001-01-01T00:00:00+10:00", "0001-01-01T00:00:00.000Z"),
     ],
 )
 def test_dates_of_any_form_are_shown_in_one(stored: str, shown: str) -> None:

@@ -106,6 +106,7 @@ def test_dates_come_in_two_forms_and_go_out_in_one(fleet: Fleet) -> None:
         {"filterId": "b", "rolloutDate": "2019-04-20T11:19:57.8Z"},
         {"filterId": "c"},
         {"filterId": "d", "rolloutDate": None},
+        {"filterId": "e", "rolloutDate": "0001-01-01T00:00:00Z"},
     ]
     fleet.make("1.0.0", rolloutStrategy="targeted", filters=filters)
     assert fleet.show("1.0.0")["filters"] == [
@@ -113,6 +114,7 @@ def test_dates_come_in_two_forms_and_go_out_in_one(fleet: Fleet) -> None:
         {"filterId": "b", "rolloutDate": "2019-04-20T11:19:57.800Z"},
         {"filterId": "c"},
         {"filterId": "d"},
+        {"filterId": "e", "rolloutDate": "0001-01-01T00:00:00.000Z"},
     ]
 
 

@@ -25,4 +25,4 @@ def shown(text: str) -> str:
         instant = parse(text).astimezone(UTC)
     except ValueError:
         return text  # written by hand; the schema lets through the 31st of February
-    return f"{instant:%Y-%m-%dT%H:%M:%S}.{instant.microsecond // 1000:03}Z"
+    return instant.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
