@@ -62,7 +62,7 @@ matrix: .venv/.installed  ## write docs/matrix.md from the tables of tests/matri
 	$(BIN)/python -m tests.matrix.page
 
 rights: .venv/.installed  ## run what uses the API server, and tell rights of the Roles that nobody needs
-	$(BIN)/pytest --check-rights tests/dialects tests/api tests/operator tests/kube/transactions
+	$(BIN)/pytest --check-rights --numprocesses $(TEST_PROCESSES) --dist worksteal tests/dialects tests/api tests/operator tests/kube/transactions
 
 lock: .venv/.installed  ## pin the dependencies of pyproject.toml, with hashes
 	$(COMPILE) pyproject.toml --extra tracing --group local --group test --group lint --group bootstrap -o requirements.lock

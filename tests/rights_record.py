@@ -22,6 +22,7 @@ import yaml
 RULES = Path(__file__).resolve().parents[1] / "charts" / "polyfleet" / "rbac"
 COMPONENTS = ("operator", "facade")
 OPTION = "--check-rights"
+_ASKED = "asked"
 
 
 class Right(NamedTuple):
@@ -52,26 +53,40 @@ def is_wanted(config: pytest.Config) -> bool:
 
 def note(log: Path) -> None:
     """Read an audit log before its control plane takes it away."""
-    _seen.extend(asked_in(log.read_text().splitlines()))
+    _seen.update(asked_in(log.read_text().splitlines()))
 
 
-_seen: list[Asked] = []
+_seen: Counter[Asked] = Counter()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if is_wanted(session.config) and any(unused(_seen).values()):
+    """Fail for a right that nobody used; a worker of xdist tells the controller what it saw."""
+    config = session.config
+    if hasattr(config, "workeroutput"):
+        config.workeroutput[_ASKED] = [
+            (asked.component, tuple(asked.right), asked.allowed, times)
+            for asked, times in _seen.items()
+        ]
+    elif is_wanted(config) and any(unused(_seen).values()):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Take over what the components of a worker's tests asked for."""
+    for component, right, allowed, times in getattr(node, "workeroutput", {}).get(_ASKED, ()):
+        _seen[Asked(component, Right(*right), allowed)] += times
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     if not is_wanted(config):
         return
     terminalreporter.section("rights")
-    terminalreporter.write_line(f"{len(_seen)} requests of operator and facade")
+    terminalreporter.write_line(f"{_seen.total()} requests of operator and facade")
     for component, rights in unused(_seen).items():
         for right in rights:
             terminalreporter.write_line(f"{component} never used: {' '.join(right)}")
-    for (component, right), times in forbidden(_seen).items():
+    for (component, right), times in forbidden(_seen.elements()).items():
         terminalreporter.write_line(f"{component} was refused {times} times: {' '.join(right)}")
 
 
