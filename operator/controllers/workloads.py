@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from polyfleet.fleet.given_values import Given
+from polyfleet.fleet.given_values import NOTHING_GIVEN, Given
 from polyfleet.fleet.names import given_config_secret_name
 from polyfleet.fleet.objects.application import Application
 from polyfleet.fleet.objects.build import Build
@@ -124,8 +124,13 @@ def _newest(context: Context, name: str) -> Release | None:
 
 
 async def _given(context: Context, application: Application) -> Given | None:
-    # The watch knows whether there is one at all.
-    if context.given_configs.get(given_config_secret_name(application.spec.name)) is None:
+    name = application.spec.name
+    newest = _newest(context, name)
+    nothing = newest is not None and newest.spec.config.uuid == NOTHING_GIVEN.uuid
+    unused = newest is None and not context.cache.builds.find(OF_APPLICATION, name)
+    # Where nothing was given so far the watch tells. Else it may be behind, and is not believed
+    # that there is nothing: all may have been made at once.
+    if (nothing or unused) and context.given_configs.get(given_config_secret_name(name)) is None:
         return None
     return await read_given(context.client, application)
 

@@ -10,6 +10,7 @@ from polyfleet.fleet.conditions import has_reason, holds
 from polyfleet.fleet.objects.application import Application
 from polyfleet.fleet.objects.kinds import APPLICATIONS, BUILDS, DEPLOYMENTS, RELEASES
 from polyfleet.kube.releases import create_config, ensure_release
+from polyfleet.kube.resources import SECRETS
 from polyfleet.operator.context import Context
 from polyfleet.operator.controllers import workloads
 from tests.operator.in_process import SECONDS, look, operator_of
@@ -53,6 +54,30 @@ async def test_a_release_may_be_known_before_its_build(
         release = await context.client.get(RELEASES, "shop-v1")
         assert has_reason(release, "Ready", "Deploying")
         await context.workloads.client.get(DEPLOYMENTS, "app-shop-cmd")
+
+
+async def test_a_build_may_be_known_before_the_environment_that_was_made_with_it(
+    admin_kubeconfig: Path, namespace: str
+) -> None:
+    async with operator_of(admin_kubeconfig, namespace) as context:
+        await make(context)
+        secret = {"metadata": {"name": "app-shop-config"}, "stringData": {"A": "1"}}
+        made = await context.client.create_document(SECRETS, secret)
+        store = context.given_configs
+        version = made["metadata"]["resourceVersion"]
+        assert await store.wait_for_version("app-shop-config", version, SECONDS)
+        given = store.get("app-shop-config")
+        assert given is not None
+        store.remove(given, confirmed=False)
+        spec = {"application": "shop", "image": "shop:1"}
+        await context.writer.create(BUILDS, "shop-1", spec)
+
+        for _ in range(2):
+            await look(context, "shop")
+
+        made = await context.client.list_documents(RELEASES)
+        summaries = [release["spec"]["summary"] for release in made]
+        assert summaries == ["kubectl deployed shop:1 and added A"]
 
 
 async def test_a_release_may_be_known_before_the_wish_that_it_was_made_for(
