@@ -11,7 +11,7 @@ from polyfleet.fleet.objects.group import DeviceGroup
 from polyfleet.fleet.objects.kinds import GROUPS, PACKAGES, Kind, Object
 from polyfleet.fleet.objects.package import Package
 from polyfleet.kube.deletion_mark import mark, unmark
-from polyfleet.kube.errors import ApiError, Conflict, NotFound
+from polyfleet.kube.errors import ApiError, Conflict
 from polyfleet.kube.group_members import has_members
 from polyfleet.kube.refusal import Refused
 from polyfleet.kube.writer import Writer
@@ -20,7 +20,7 @@ _ATTEMPTS = 8
 
 
 async def delete_group(writer: Writer, group: DeviceGroup, now: datetime) -> None:
-    """Delete a group that has neither devices nor packages; else Refused is raised.
+    """Delete a group that has no devices; else Refused is raised. Its packages are free then.
 
     Changes of many members that are under way do not stop it: they cannot be committed any more.
     """
@@ -28,8 +28,6 @@ async def delete_group(writer: Writer, group: DeviceGroup, now: datetime) -> Non
     async def use(marked: DeviceGroup) -> str | None:
         if await has_members(writer.client, marked):
             return "delete failed, at least one device is still assigned to the group"
-        if await _has_packages(writer, marked):
-            return "delete failed, at least one package is still assigned to the group"
         return None
 
     await _delete(writer, GROUPS, group, now, use)
@@ -103,17 +101,6 @@ async def _as_marked(writer: Writer, kind: Kind[Object], marked: Object) -> Obje
         if same_mark and found.metadata.generation == marked.metadata.generation:
             return found
     raise Refused(f"the {kind.name} was modified or deleted at the same time")
-
-
-async def _has_packages(writer: Writer, group: DeviceGroup) -> bool:
-    for name in group.spec.packages:
-        try:
-            package = await writer.read(PACKAGES, name)
-        except NotFound:
-            continue
-        if _has(group, package) and not package.metadata.terminating:
-            return True
-    return False
 
 
 def _has(group: DeviceGroup, package: Package) -> bool:

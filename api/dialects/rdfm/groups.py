@@ -77,9 +77,10 @@ class GroupRoutes:
         return await self._shown(group)
 
     async def delete(self, request: Request) -> Response:
-        """Delete a group that has neither devices nor packages."""
+        """Delete a group that has no devices."""
         _, group = await self._find(request, Right.WRITE)
-        await self._refuse_used(group)
+        if await self._member_serials(group):
+            raise Conflict("delete failed, at least one device is still assigned to the group")
         with _conflicts():
             await delete_group(self._facade.writer, group, self._facade.clock())
         return _done()
@@ -137,12 +138,6 @@ class GroupRoutes:
     async def _find(self, request: Request, right: Right) -> tuple[Caller, DeviceGroup]:
         caller = await self._access.caller(request, right)
         return caller, caller.numbered(self._facade.cache.groups, serial_of(request), right)
-
-    async def _refuse_used(self, group: DeviceGroup) -> None:
-        if await self._member_serials(group):
-            raise Conflict("delete failed, at least one device is still assigned to the group")
-        if self._package_serials(group):
-            raise Conflict("delete failed, at least one package is still assigned to the group")
 
     async def _json(self, request: Request) -> object:
         return decode_json(await bodies.read(request, self._facade.settings.maximum_body))

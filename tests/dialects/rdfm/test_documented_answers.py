@@ -28,7 +28,7 @@ def test_a_group_that_never_was_cannot_be_deleted(fleet: Fleet, version: str) ->
 
 @VERSIONS
 def test_a_group_in_use_cannot_be_deleted(fleet: Fleet, version: str) -> None:
-    group = fleet.group(packages=[fleet.package()["id"]])
+    group = fleet.group(devices=[fleet.device()[1]])
     check_is_error(fleet.manager.delete(f"/api/{version}/groups/{group}"), 409)
 
 

@@ -61,11 +61,15 @@ async def test_a_group_with_a_member_by_selector_stays(
         await delete_group(facade.writer, group, NOW)
 
 
-async def test_a_group_with_a_package_stays(facade: Side, other_facade: Side) -> None:
+async def test_a_package_is_free_once_its_group_is_deleted(
+    facade: Side, other_facade: Side
+) -> None:
     package = await other_facade.make_package()
     group = await facade.make_group(packages=["absent", package.metadata.name])
-    with pytest.raises(Refused, match="at least one package"):
-        await delete_group(facade.writer, group, NOW)
+    await delete_group(facade.writer, group, NOW)
+    await delete_package(other_facade.writer, package, NOW)
+    with pytest.raises(NotFound):
+        await facade.writer.read(PACKAGES, package.metadata.name)
 
 
 async def test_a_package_that_a_group_has_stays(facade: Side, other_facade: Side) -> None:
