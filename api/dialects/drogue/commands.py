@@ -94,7 +94,6 @@ class CommandRoutes:
         seconds = _seconds(_one(request, "timeout", 16))
 
         async def still_allowed() -> bool:
-            await self._read_again(device)
             found = await self._device(request)
             return found.metadata.uid == device.metadata.uid
 
@@ -103,6 +102,7 @@ class CommandRoutes:
             seconds=min(seconds, self._facade.settings.drogue.longest_wait),
             gone=_gone(request, self._facade.stopping),
             still_allowed=still_allowed,
+            read_again=lambda: self._read_again(device),
         )
         if command is None:
             raise errors.NotFound("there is no command")

@@ -98,13 +98,14 @@ class Inboxes:
         seconds: float,
         gone: Awaitable[object],
         still_allowed: Callable[[], Awaitable[bool]],
+        read_again: Callable[[], Awaitable[None]],
     ) -> Command | None:
         """Return the device's next command, once it is written down as delivered.
 
         Waits so many seconds for one; None if there is none by then, or `gone` ended before.
-        Who asks is asked for again by `still_allowed` when there is one, and when the device
-        changes: it raises, or returns False for None. A command that may not be handed out waits
-        on. Raises Unavailable if too many wait already.
+        Who asks is asked for again by `still_allowed` when there is one, after `read_again`, and
+        when the device changes: it raises, or returns False for None. A command that may not be
+        handed out waits on. Raises Unavailable if too many wait already.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
@@ -115,7 +116,7 @@ class Inboxes:
                     event.clear()
                     command = await self._claim_next(address)
                     if command is not None:
-                        return await self._if_allowed(command, still_allowed)
+                        return await self._if_allowed(command, still_allowed, read_again)
                     remaining = deadline - loop.time()
                     if remaining <= 0 or not await _first(event, left, remaining):
                         return None
@@ -138,10 +139,14 @@ class Inboxes:
         return None
 
     async def _if_allowed(
-        self, command: Command, still_allowed: Callable[[], Awaitable[bool]]
+        self,
+        command: Command,
+        still_allowed: Callable[[], Awaitable[bool]],
+        read_again: Callable[[], Awaitable[None]],
     ) -> Command | None:
         """Return a claimed command, or let it wait on for somebody who may have it."""
         try:
+            await read_again()
             if await still_allowed():
                 return command
         except (PolyfleetError, ApiError):
