@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from polyfleet.api.dialects.deis import keys
-from polyfleet.kube.errors import Unavailable
+from polyfleet.kube.errors import Conflict, Unavailable
 from tests.dialects.deis.conftest import BUILDER_KEY, SETTINGS
 from tests.dialects.deis.controller import (
     NOT_ALLOWED,
@@ -96,6 +96,25 @@ def test_a_build_that_this_replica_has_not_heard_of_is_read(
     [build] = [item for item in builds.values() if item.spec.application == app]
     builds.remove(build, confirmed=False)
     assert controller.configure(app, values={"A": "b"})["values"]["A"] == "b"
+    assert [item["version"] for item in controller.releases(app)] == [3, 2, 1]
+
+
+def test_a_release_that_is_made_is_told_though_its_number_cannot_be_noted(
+    controller: Controller, app: str, server: FacadeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patch = server.facade.client.patch
+
+    async def overtaken_status(*arguments: Any, **options: Any) -> Any:
+        if options.get("subresource") == "status":
+            raise Conflict(409, "Conflict", "the object has been modified")
+        return await patch(*arguments, **options)
+
+    with monkeypatch.context() as changed:
+        changed.setattr(server.facade.client, "patch", overtaken_status)
+        changed.setattr("polyfleet.kube.writer._delay", lambda _: 0)
+        reply = controller.owner.post(f"/v1/apps/{app}/builds", json={"image": "new/image"})
+    assert (reply.status_code, reply.headers["deis-release"]) == (201, "2")
+    controller.configure(app, values={"A": "b"})
     assert [item["version"] for item in controller.releases(app)] == [3, 2, 1]
 
 
