@@ -104,6 +104,10 @@ class Deploy:
         if not kept and service is not None:
             await self._delete(SERVICES, service.metadata)
 
+    def is_reachable(self) -> bool:
+        """Say whether there is a Service: without web and cmd there is none."""
+        return self._service() is not None
+
     async def route(self, hosts: frozenset[str]) -> Mapping[str, Trouble]:
         """Lead these hosts, and no others, to the application; return those that cannot be."""
         unrouted: dict[str, Trouble] = {}

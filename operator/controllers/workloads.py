@@ -93,7 +93,8 @@ async def reconcile(context: Context, name: str) -> float | None:
         found = Trouble("NameTaken", str(error))
     except (Invalid, Forbidden) as error:
         found = refusal(error.message, "Refused")
-    await _write_domains(context, application, runs=wanted.chosen.spec.build is not None)
+    runs = wanted.chosen.spec.build is not None and deploy.is_reachable()
+    await _write_domains(context, application, runs=runs)
     processes = _states(deploy, wanted) if processes is None else processes
     return await _tell(context, deploy, wanted, processes, found)
 

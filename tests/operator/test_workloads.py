@@ -242,6 +242,28 @@ def test_a_domain_that_cannot_be_routed_keeps_no_release_from_being_judged(shop:
         shop.fleet.condition("Domain", f"{name}.example", "Ready", "False", "QuotaExceeded")
 
 
+def test_a_domain_leads_nowhere_while_nothing_can_be_reached(shop: Workload) -> None:
+    name, host = shop.application, f"{shop.application}.example"
+    shop.scale(worker=1)
+    shop.build(f"{name}-1", "registry/shop:1", procfile={"worker": "w"})
+    shop.comes_to_run(1)
+    shop.fleet.create("Domain", host, application=name, domain=host)
+    shop.fleet.condition("Domain", host, "Ready", "False", "NothingRuns")
+    assert shop.names("ingresses") == []
+
+    shop.scale(web=1, worker=1)
+    shop.build(f"{name}-2", "registry/shop:2", procfile={"worker": "w", "web": "v"})
+    shop.fleet.condition("Domain", host, "Ready", "True", "Routed")
+    shop.comes_to_run(2)
+    shop.build(f"{name}-3", "registry/shop:3", procfile={"worker": "w"})
+    eventually(lambda: bool(shop.pods("v3")), "the pod of v3")
+    # Until all of the new release is there, the old one is reached.
+    shop.fleet.condition("Domain", host, "Ready", "True", "Routed")
+    shop.comes_to_run(3)
+    shop.fleet.condition("Domain", host, "Ready", "False", "NothingRuns")
+    eventually(lambda: shop.names("ingresses") == [], "the Ingresses go")
+
+
 def test_what_cannot_become_a_release_leaves_the_one_before_looked_after(shop: Workload) -> None:
     name = shop.application
     shop.build(f"{name}-1", "registry/shop:1")
