@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from polyfleet.local.cache import cache_directory, exclusive
 from polyfleet.local.environment import needed_environment
 from polyfleet.local.errors import StartError, last_lines
 from polyfleet.local.ports import is_free, next_free_port
@@ -57,18 +58,11 @@ class ServiceRunner:
                 self._wait_ready(service.name)
                 return True
             stop(record)
-        port = self._port(service)
-        prefix = service.address_prefix
-        address = {f"{prefix}HOST": HOST, f"{prefix}PORT": str(port)}
-        self._state.values[f"{service.name}-settings"] = wanted
-        self._state.processes[service.name] = spawn(
-            [sys.executable, "-m", service.module],
-            log=self.log(service.name),
-            directory=self._directory,
-            environment={**needed_environment(os.environ), **address, **service.settings},
-        )
-        self._state.save()
-        self._wait_ready(service.name)
+        # Until it answers, somebody else who starts one would find its port free as well.
+        with exclusive(cache_directory(os.environ) / "ports.lock"):
+            self._state.values[f"{service.name}-settings"] = wanted
+            self._start(service, self._port(service))
+            self._wait_ready(service.name)
         return False
 
     def stop(self, name: str) -> None:
@@ -88,6 +82,17 @@ class ServiceRunner:
     def log(self, name: str) -> Path:
         """Return the path of a service's log."""
         return self._directory / f"{name}.log"
+
+    def _start(self, service: Service, port: int) -> None:
+        prefix = service.address_prefix
+        address = {f"{prefix}HOST": HOST, f"{prefix}PORT": str(port)}
+        self._state.processes[service.name] = spawn(
+            [sys.executable, "-m", service.module],
+            log=self.log(service.name),
+            directory=self._directory,
+            environment={**needed_environment(os.environ), **address, **service.settings},
+        )
+        self._state.save()
 
     def _port(self, service: Service) -> int:
         known = self._state.values.get(service.name)

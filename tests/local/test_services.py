@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -113,6 +114,30 @@ def test_a_taken_port_is_passed_over(runner: ServiceRunner, service: Service) ->
         runner.ensure(service)
 
         assert int(environment_of(runner)["POLYFLEET_PORT"]) > service.first_port
+
+
+def test_of_two_that_start_at_once_each_gets_a_port_of_its_own(
+    service: Service, tmp_path: Path
+) -> None:
+    late = MODULE.replace("address =", "import time\ntime.sleep(1)\naddress =")
+    runners = {}
+    for name in ("one", "two"):
+        directory = tmp_path / name
+        directory.mkdir()
+        (directory / "tell.py").write_text(late)
+        runners[name] = ServiceRunner(State(directory / "state.json"), directory)
+    try:
+        with ThreadPoolExecutor() as pool:
+            started = [
+                pool.submit(runner.ensure, replace(service, settings={"POLYFLEET_TOLD": name}))
+                for name, runner in runners.items()
+            ]
+            assert [each.result() for each in started] == [False, False]
+        for name, runner in runners.items():
+            assert environment_of(runner)["POLYFLEET_TOLD"] == name
+    finally:
+        for runner in runners.values():
+            runner.stop("teller")
 
 
 def test_a_service_that_ends_is_reported_with_its_log(
