@@ -12,6 +12,7 @@ import msgspec
 
 from polyfleet.fleet.device_credentials import SECTIONS
 from polyfleet.fleet.instants import parse
+from polyfleet.fleet.json_text import decode_shallow
 from polyfleet.fleet.names import object_name
 from polyfleet.fleet.objects.application import Application
 from polyfleet.fleet.objects.claim import Claim
@@ -39,7 +40,7 @@ class ClaimedName(NamedTuple):
 def claimed_by(holder: Device | Application) -> frozenset[ClaimedName]:
     """Return the names that the stored data of an object claims; odd data claims nothing."""
     try:
-        data = msgspec.json.decode(holder.spec.data)
+        data = decode_shallow(holder.spec.data)
     except msgspec.DecodeError:
         return frozenset()
     if isinstance(holder, Application):

@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from polyfleet.fleet.json_text import decode_shallow
+
 SECTIONS = ("credentials", "authentication")
 REFERENCE = b"polyfleet-psk:"
 """How a reference to a pre-shared key begins, in base64 as a key would be."""
@@ -38,7 +40,7 @@ def has_clear_text(data: msgspec.Raw) -> bool:
     encoded = bytes(data)
     if not any(key in encoded for key in _KEYS):
         return False
-    decoded = msgspec.json.decode(data)
+    decoded = decode_shallow(data)
     spec = decoded.get("spec") if isinstance(decoded, dict) else None
     return isinstance(spec, dict) and without_clear_text(spec) != spec
 

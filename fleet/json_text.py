@@ -4,6 +4,8 @@ import json
 import re
 from typing import Any, NoReturn
 
+import msgspec
+
 DEEPEST = 200
 """Levels of objects and lists that every reader and writer of JSON here can do."""
 
@@ -25,6 +27,11 @@ def is_object(text: str) -> bool:
         return isinstance(_read(text), dict)
     except (ValueError, RecursionError):
         return False
+
+
+def decode_shallow(data: msgspec.Raw) -> Any:
+    """Return what encoded JSON means, but for what is too deep. Raises msgspec.DecodeError."""
+    return msgspec.json.decode(shallow(bytes(data)))
 
 
 def shallow(encoded: bytes) -> bytes:

@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 
+from polyfleet.fleet.json_text import decode_shallow
+
 _KEY = b'"core"'
 
 
@@ -28,6 +30,6 @@ def data_disables(data: msgspec.Raw) -> bool:
     """Say whether encoded data locks out; nearly all is seen not to without being decoded."""
     if _KEY not in bytes(data):
         return False
-    decoded = msgspec.json.decode(data)
+    decoded = decode_shallow(data)
     spec = decoded.get("spec") if isinstance(decoded, dict) else None
     return isinstance(spec, dict) and is_disabled(spec)

@@ -6,9 +6,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import structs
+from msgspec import Raw, structs
 
+from polyfleet.fleet.claims import ClaimedName, claimed_by
+from polyfleet.fleet.device_credentials import has_clear_text
 from polyfleet.fleet.json_text import DEEPEST, is_json, is_object, shallow
+from polyfleet.fleet.objects.device import Device, DeviceSpec
+from polyfleet.fleet.objects.metadata import ObjectMeta
 from polyfleet.fleet.resolve.node import node_of
 from tests.fleet.make import package
 
@@ -51,3 +55,17 @@ def test_what_is_too_deep_is_null_and_all_else_as_it_was(parts: list[Any]) -> No
         for part, text in zip(parts, texts, strict=True)
     ]
     assert shallow(f"[{','.join(texts)}]".encode()).decode() == f"[{','.join(wanted)}]"
+
+
+@pytest.mark.parametrize("levels", [950, 20_000])
+def test_data_of_any_depth_is_read_for_what_it_says_above(levels: int) -> None:
+    deep = nested(levels, '"x"')
+    text = (
+        '{"spec":{"core":{"disabled":true,"a":%s},"alias":["b"],"credentials":{"credentials":%s}}}'
+    )
+    data = Raw((text % (deep, deep)).encode())
+    spec = DeviceSpec(application="app", device_id="d", data=data)
+    assert spec.disabled
+    found = Device(metadata=ObjectMeta(name="d"), spec=spec)
+    assert claimed_by(found) == {ClaimedName("Alias", "b", "app")}
+    assert has_clear_text(data)

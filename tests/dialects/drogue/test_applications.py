@@ -153,7 +153,9 @@ def test_the_path_of_a_number_that_would_change_is_told(registry: Registry) -> N
 
 
 def test_a_number_is_the_number_that_it_was(registry: Registry, app: str) -> None:
-    numbers = "[20.0, 1e3, -0.0, 0.1, 0.10000000000000001, 1.5e300, 1e19, 9007199254740993, -1]"
+    numbers = (
+        "[20.0, 1e3, -0.0, 0.1, 0.10000000000000001, 1.5e300, 1e19, 1e20, 9007199254740993, -1]"
+    )
     body = f'{{"metadata": {{"name": "{app}"}}, "spec": {{"a": {numbers}}}}}'
     headers = {"content-type": "application/json"}
     assert registry.owner.put(apps(app), content=body, headers=headers).status_code == 204
