@@ -1,6 +1,7 @@
 """Runs kopf in a thread and an event loop of its own: it cancels foreign tasks when it ends."""
 
 import asyncio
+import sys
 import threading
 from collections.abc import Awaitable, Callable
 from typing import Any, Self
@@ -25,6 +26,10 @@ from polyfleet.operator.queue import Key
 _WATCHES = 5
 _PARALLEL = 4
 _STOP_SECONDS = 10.0
+# Kubernetes takes documents of 10,000 levels, and kopf follows them by recursion when it reads and
+# copies them, with three calls a level; a level of the JSON reader is some 200 bytes of the stack.
+_MOST_CALLS = 50_000
+_STACK = 64 * 1024 * 1024
 
 _log = structlog.get_logger(__name__)
 
@@ -50,7 +55,10 @@ class KopfThread:
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
+        sys.setrecursionlimit(_MOST_CALLS)
+        before = threading.stack_size(_STACK)
         self._thread.start()
+        threading.stack_size(before)
         return self
 
     async def __aexit__(self, *_: object) -> None:
