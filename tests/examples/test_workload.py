@@ -38,7 +38,8 @@ def test_its_processes_run_the_image_with_what_the_example_says(shop: Workload) 
     assert spec["replicas"] == 2
     assert container["image"] == "docker.io/library/busybox:1.37"
     assert container["command"][:2] == ["/bin/sh", "-c"]
-    assert "exec httpd -f -p $PORT" in container["command"][2]
+    # What is a $ to the shell is two to Kubernetes.
+    assert "exec httpd -f -p $$PORT" in container["command"][2]
     assert container["resources"] == {"limits": {"memory": "64Mi"}, "requests": {"cpu": "63m"}}
     variables = {one["name"]: one for one in container["env"]}
     assert variables["PORT"]["value"] == "5000"
