@@ -33,6 +33,7 @@ TABLE: dict[str, dict[str, Any]] = {
         },
         "artifacts": S3,
     },
+    "no pause before the end": {"facade": {"preStopSeconds": 0}},
     "no budgets": {
         "facade": {"podDisruptionBudget": {"enabled": False}},
         "operator": {"podDisruptionBudget": {"enabled": False}},

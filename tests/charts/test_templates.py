@@ -4,11 +4,12 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from polyfleet.api.settings import Settings as FacadeSettings
 from polyfleet.cli.values_schema import SCHEMA, rendered
@@ -171,6 +172,23 @@ def test_a_pod_has_the_time_that_its_settings_promise(helm: Helm) -> None:
     )
 
 
+def test_no_pause_is_no_hook(helm: Helm) -> None:
+    """Kubernetes before 1.33 would refuse one of no seconds."""
+    assert "lifecycle" in container(helm.rendered(), "facade")
+    manifests = helm.rendered(TABLE["no pause before the end"])
+    assert "lifecycle" not in container(manifests, "facade")
+
+
+def test_all_pods_of_a_facades_kind_go_to_the_nodes_that_are_meant(helm: Helm) -> None:
+    """What is asked of a facade after the installation must not wait for a node for ever."""
+    manifests = helm.rendered(TABLE["placement"])
+    found = pods([item for item in manifests if "spec" in item])
+    assert len(found) == 4
+    for pod in found:
+        assert pod["nodeSelector"] == {"kubernetes.io/os": "linux"}
+        assert pod["tolerations"] == [{"key": "fleet", "operator": "Exists"}]
+
+
 def test_the_startup_probe_waits_as_long_as_the_cache_may_take(helm: Helm) -> None:
     probe = container(helm.rendered({"settings": {"syncTimeout": 300}}), "facade")["startupProbe"]
     assert probe["periodSeconds"] * probe["failureThreshold"] >= 300
@@ -322,6 +340,13 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"ingress": {"enabled": True, "hosts": ["a.b"]}, "tls": {"certManager": {"enabled": True}}},
         "needs tls.certManager.issuerRef.name",
     ),
+    "a certificate for a route without names": (
+        {
+            "gateway": {"enabled": True, "parentRefs": [{"name": "public"}]},
+            "tls": {"certManager": ISSUER},
+        },
+        "gateway.hostnames names no host",
+    ),
     "an ingress for nobody": ({"ingress": {"enabled": True}}, "needs ingress.hosts"),
     "a route from nowhere": ({"gateway": {"enabled": True}}, "needs gateway.parentRefs"),
     "a misspelt value": ({"facade": {"replica": 2}}, "'replica' not allowed"),
@@ -370,6 +395,43 @@ def test_values_that_make_no_sense_are_refused_in_words(
     with pytest.raises(HelmError) as refusal:
         helm.rendered(values)
     assert words in str(refusal.value)
+
+
+NULL_IS_MEANT = {
+    "resources": "no requests, no limits",
+    "user": "the cluster gives one, as OpenShift does",
+    "group": "the cluster gives one, as OpenShift does",
+    "labels": "none",
+}
+
+
+def defaults(values: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the path of every value whose default is more than nothing."""
+    for name, value in values.items():
+        if name in NULL_IS_MEANT and path != ("administrator",):
+            continue
+        if isinstance(value, dict):
+            yield from defaults(value, (*path, name))
+        elif value not in ("", [], None):
+            yield (*path, name)
+
+
+def test_a_default_that_is_taken_away_is_missed_in_words(helm: Helm) -> None:
+    """`null` takes a default away: no replicas, metrics for everybody, an address of `nil`."""
+    paths = list(defaults(yaml.safe_load((CHART / "values.yaml").read_text())))
+    assert len(paths) > 30
+    given: dict[str, Any] = {}
+    for path in paths:
+        section = given
+        for name in path[:-1]:
+            section = section.setdefault(name, {})
+        section[path[-1]] = None
+    with pytest.raises(HelmError) as refusal:
+        helm.rendered(given)
+    for path in paths:
+        place = "/" + "/".join(path[:-1])
+        line = re.search(rf"at '{place}': missing propert(?:y|ies) (.*)", str(refusal.value))
+        assert line and f"'{path[-1]}'" in line[1], path
 
 
 def test_the_schema_describes_the_settings_of_today() -> None:

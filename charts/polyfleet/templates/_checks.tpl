@@ -21,6 +21,9 @@
 {{- if and .Values.tls.certManager.enabled (not .Values.ingress.enabled) (not .Values.gateway.enabled) }}
 {{- fail "\n\ntls.certManager.enabled asks for a certificate, but neither ingress.enabled nor gateway.enabled says for which hosts.\n" }}
 {{- end }}
+{{- if and .Values.tls.certManager.enabled .Values.gateway.enabled (not .Values.gateway.hostnames) (not .Values.ingress.enabled) }}
+{{- fail "\n\ntls.certManager.enabled asks for a certificate, but gateway.hostnames names no host.\n" }}
+{{- end }}
 {{- if and .Values.tls.certManager.enabled (not .Values.tls.certManager.issuerRef.name) }}
 {{- fail "\n\ntls.certManager.enabled needs tls.certManager.issuerRef.name: the Issuer or ClusterIssuer that signs.\n" }}
 {{- end }}
