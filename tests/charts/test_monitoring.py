@@ -14,7 +14,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.charts.conftest import CHART
+from tests.charts.conftest import CHART, Helm
 from tests.facade_fixtures import FacadeServer
 from tests.operator.conftest import start_operator  # noqa: F401 - a fixture
 
@@ -62,6 +62,21 @@ def test_every_alert_says_what_is_wrong_and_how_bad_it_is() -> None:
             assert rule["alert"].startswith("Polyfleet")
             assert rule["labels"]["severity"] in {"critical", "warning", "info"}
             assert rule["annotations"].keys() == {"summary", "description"}
+
+
+def test_each_of_several_installations_misses_its_own(helm: Helm) -> None:
+    """Another one's metrics must not hide that ours are gone."""
+    rules = [
+        item
+        for item in helm.rendered({"metrics": {"rules": {"enabled": True}}})
+        if item["kind"] == "PrometheusRule"
+    ]
+    texts = [rule["expr"] for group in rules[0]["spec"]["groups"] for rule in group["rules"]]
+    absent = [text for text in texts if "absent(" in text]
+    assert len(absent) == 2
+    for text in absent:
+        assert list(selectors(promql_parser.parse(text)))
+        assert f'{{namespace="{helm.namespace}"}}' in text
 
 
 def test_rules_and_dashboard_name_metrics_that_are_there(
