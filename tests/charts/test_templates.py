@@ -431,7 +431,8 @@ def test_a_default_that_is_taken_away_is_missed_in_words(helm: Helm) -> None:
     for path in paths:
         place = "/" + "/".join(path[:-1])
         line = re.search(rf"at '{place}': missing propert(?:y|ies) (.*)", str(refusal.value))
-        assert line and f"'{path[-1]}'" in line[1], path
+        assert line is not None, path
+        assert f"'{path[-1]}'" in line[1], path
 
 
 def test_the_schema_describes_the_settings_of_today() -> None:
