@@ -82,7 +82,19 @@ def _from_kubeconfig(path: Path) -> Connection:
     try:
         return _Kubeconfig(path).connection()
     except (OSError, yaml.YAMLError, SSLError, binascii.Error, KeyError, TypeError) as error:
-        raise ConfigurationError(f"{path} cannot be read: {error!r}") from error
+        raise ConfigurationError(f"{path} cannot be read: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """Return the error in words, and nothing of the file's text: it holds keys."""
+    if isinstance(error, yaml.MarkedYAMLError):
+        line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        return f"no YAML{line}"
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    if isinstance(error, KeyError):
+        return f"missing: {error.args[0]}"
+    return f"no kubeconfig ({type(error).__name__})"
 
 
 class _Kubeconfig:
@@ -113,7 +125,7 @@ class _Kubeconfig:
         for entry in self._document.get(section) or ():
             if entry["name"] == name:
                 return dict(entry)
-        raise KeyError(f"{section} has no entry named {name}")
+        raise KeyError(f"entry {name} of {section}")
 
     def _user(self) -> Mapping[str, Any]:
         context = self._named("contexts", self._document["current-context"])["context"]

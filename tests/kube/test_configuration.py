@@ -159,14 +159,31 @@ async def test_what_a_broken_plugin_prints_is_never_repeated(tmp_path: Path, tex
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "current-context: x", "a: [", "current-context: x\ncontexts: 3"]
+    ("text", "words"),
+    [
+        ("", "no kubeconfig"),
+        ("[]", "no kubeconfig"),
+        ("a: b", "missing: current-context"),
+        ("current-context: x", "missing: entry x of contexts"),
+        ("token: secret\na: [", "no YAML in line 2"),
+        ("current-context: x\ncontexts: 3", "no kubeconfig"),
+    ],
 )
-def test_a_file_that_is_no_kubeconfig_is_named(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_no_kubeconfig_is_named_with_what_is_wrong(
+    tmp_path: Path, text: str, words: str
+) -> None:
     file = tmp_path / "config"
     file.write_text(text)
 
-    with pytest.raises(ConfigurationError, match=str(file)):
+    with pytest.raises(ConfigurationError, match=f"{file} cannot be read: {words}") as caught:
         load_connection(file)
+
+    assert "secret" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_said_to_be_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be read: No such file or directory"):
+        load_connection(tmp_path / "config")
 
 
 def test_a_password_user_is_refused_rather_than_sent_without_credentials(tmp_path: Path) -> None:
