@@ -320,6 +320,35 @@ def test_metrics_are_not_behind_the_service(helm: Helm) -> None:
     assert [rule["ports"] for rule in policy["ingress"]] == [[{"port": "metrics"}]]
 
 
+def test_whatever_has_rights_is_fenced_and_the_test_is_let_in(helm: Helm) -> None:
+    manifests = helm.rendered(TABLE["narrow network policies"])
+    accounts = {
+        item["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/component"]
+        for item in manifests
+        if item["kind"] in {"Deployment", "Job"}
+    }
+    assert accounts == {"operator", "facade", "administrator"}
+    fences = {
+        component: named(manifests, "NetworkPolicy", f"polyfleet-{component}")["spec"]
+        for component in accounts
+    }
+    for component, fence in fences.items():
+        selected = fence["podSelector"]["matchLabels"]
+        assert selected["app.kubernetes.io/component"] == component
+        assert fence["policyTypes"] == ["Ingress", "Egress"]
+    # Nobody reaches the Job, and it reaches names and the API server only.
+    assert "ingress" not in fences["administrator"]
+    assert len(fences["administrator"]["egress"]) == 2
+    assert len(fences["facade"]["egress"]) == 3
+    clients = fences["facade"]["ingress"][0]["from"]
+    test = named(manifests, "Pod", "polyfleet-test")["metadata"]["labels"]
+    assert [
+        peer["podSelector"]["matchLabels"].items() <= test.items()
+        for peer in clients
+        if "podSelector" in peer
+    ] == [True]
+
+
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "facades without a common store": (
         {"facade": {"replicas": 2}},
