@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -424,6 +425,55 @@ def test_values_that_make_no_sense_are_refused_in_words(
     with pytest.raises(HelmError) as refusal:
         helm.rendered(values)
     assert words in str(refusal.value)
+
+
+def test_names_that_look_like_numbers_stay_texts(helm: Helm) -> None:
+    """Kubernetes takes 2026 as the name of a namespace, a Secret, a class; YAML reads a number."""
+    values = {
+        "administrator": {"existingSecret": "1", "user": "ann: b"},
+        "artifacts": {"persistence": {"existingClaim": "2"}},
+        "facade": {"settingsSecret": "3", "priorityClassName": "4"},
+        "image": {"pullSecrets": ["5"]},
+        "ingress": {"enabled": True, "hosts": ["fleet.example.org"], "className": "6"},
+        "metrics": {"serviceMonitor": {"enabled": True}},
+        "networkPolicy": {"enabled": True},
+        "operator": {"priorityClassName": "7"},
+        "policies": {"freeze": {"enabled": True}},
+        "service": {"loadBalancerClass": "8"},
+        "tls": {"secretName": "9"},
+    }
+    bucket = {"artifacts": {"driver": "s3", "s3": {"bucket": "files", "existingSecret": "10"}}}
+    helm = replace(helm, namespace="2026")
+    first, second = (
+        [
+            item
+            for item in yaml.safe_load_all(helm("template", "1e3", str(CHART), values=given))
+            if item
+        ]
+        for given in (values, bucket)
+    )
+    manifests = [*first, *second]
+    found = dict(names(manifests))
+    assert set("23456789") | {"10", "2026", "1e3"} <= found.keys()
+    assert [path for name, path in names(manifests) if not isinstance(name, str)] == []
+    job = named(first, "Job", "polyfleet-administrator")
+    arguments = job["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert arguments[2:4] == ["--user=ann: b", "--password-from-secret=1"]
+
+
+def names(item: Any, path: str = "") -> Iterator[tuple[Any, str]]:
+    """Yield whatever is a name or a label, and where it is."""
+    if isinstance(item, list):
+        for entry in item:
+            yield from names(entry, path)
+    elif isinstance(item, dict):
+        for key, value in item.items():
+            at = f"{path}.{key}"
+            if not isinstance(value, dict | list) and (
+                re.search(r"(?i)(name|namespace|class)$", key) or path.endswith("abels")
+            ):
+                yield value, at
+            yield from names(value, at)
 
 
 NULL_IS_MEANT = {

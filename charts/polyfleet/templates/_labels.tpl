@@ -1,7 +1,7 @@
 {{- /* Every object of the chart carries these. */}}
 {{- define "polyfleet.labels" -}}
 app.kubernetes.io/name: polyfleet
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/part-of: polyfleet
 app.kubernetes.io/managed-by: {{ .Release.Service }}
@@ -11,6 +11,6 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- /* What Services, budgets and spreading know a component's pods by; it never changes. Takes root and component. */}}
 {{- define "polyfleet.selector" -}}
 app.kubernetes.io/name: polyfleet
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}

@@ -42,5 +42,5 @@ spec:
   matchResources:
     namespaceSelector:
       matchLabels:
-        kubernetes.io/metadata.name: {{ .root.Release.Namespace }}
+        kubernetes.io/metadata.name: {{ .root.Release.Namespace | quote }}
 {{- end }}
