@@ -137,7 +137,9 @@ def test_a_freeze_stops_what_is_new_and_lets_what_stops(policies: Kubectl, polic
     group = {"name": "g", "policy": "exact_match,1.0.0", "packages": ["p"]}
     assert refused(policies, rollout("running", steps=steps)) == ""
     assert refused(policies, rollout("waiting", steps=steps, paused=True)) == ""
+    held = {"name": "held", "priority": 5, "hold": True}
     assert refused(policies, document("DeviceGroup", "g", **group)) == ""
+    assert refused(policies, document("DeviceGroup", "held", **held)) == ""
     assert refused(policies, package("offered", offer={"strategy": "general"})) == ""
     policies("label", "namespace", policed, "polyfleet.dev/freeze=")
     end = time.monotonic() + SECONDS
@@ -150,13 +152,19 @@ def test_a_freeze_stops_what_is_new_and_lets_what_stops(policies: Kubectl, polic
         document("DeviceGroup", "g", **{**group, "policy": "exact_match,2.0.0"}),
         document("DeviceGroup", "g", **{**group, "packages": ["q"]}),
         document("DeviceGroup", "h", name="h", policy="exact_match,1.0.0"),
+        document("DeviceGroup", "held", **{**held, "hold": False}),
+        # Where this group decides no more, the next one does.
+        document("DeviceGroup", "held", **{**held, "priority": 50}),
+        document("DeviceGroup", "held", **held, selector={"matchLabels": {"site": "x"}}),
         package("suspended", offer={"strategy": "general"}),
+        package("offered", offer={"strategy": "general"}, upgradableFrom=["1.0.0"]),
     ):
         assert "frozen" in refused(policies, text), text
     for text in (
         rollout("new", steps=steps, paused=True),
         rollout("running", steps=steps, aborted=True),
         document("DeviceGroup", "g", **{**group, "policy": "no_update,"}),
+        document("DeviceGroup", "g", **{**group, "policy": "no_update,", "hold": True}),
         document("DeviceGroup", "empty", name="empty"),
         package("offered", offer={"strategy": "suspended"}),
         package("uploaded"),
