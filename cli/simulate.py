@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from polyfleet.cli.cluster import Namespace, fail, run
 from polyfleet.cli.endpoints import register_endpoints
+from polyfleet.cli.facade import DEFAULT_URL, Url, checked_address
 from polyfleet.cli.terminal import printable
 from polyfleet.simulator.faults import parse_rates
 from polyfleet.simulator.keys import kept_pool, primes_for
@@ -74,9 +75,7 @@ def command(
     ] = "simulated",
     namespace: Namespace = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
-    url: Annotated[
-        str, typer.Option(envvar="POLYFLEET_URL", help="Address of the facade.")
-    ] = "http://127.0.0.1:8080",
+    url: Url = DEFAULT_URL,
 ) -> None:
     """Simulate a fleet of devices, with faults, and tell how it went.
 
@@ -86,6 +85,7 @@ def command(
     come to --until-version in time. Another machine than this one is spoken to only if --url
     names it.
     """
+    url = checked_address(url)
     source = context.get_parameter_source("url")
     named = source is not None and source.name == "COMMANDLINE"
     if not named and not is_loopback(url):

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Callable
+from socketserver import StreamRequestHandler, ThreadingTCPServer
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -156,10 +158,48 @@ def test_a_facade_that_does_not_answer_is_status_3(
     assert gone.url in done.stderr
 
 
-@pytest.mark.parametrize("url", ["fleet.example", "file:///etc/passwd"])
-def test_an_address_that_is_none_is_a_wrong_use(polyfleet: RunCommand, url: str) -> None:
-    done = polyfleet("explain", "lamp", "--url", url)
+@pytest.mark.parametrize(
+    "url",
+    ["fleet.example", "file:///etc/passwd", "http://", "http://a:b", "http://[::1", "http://a b"],
+)
+@pytest.mark.parametrize("command", [("explain", "lamp"), ("simulate",)])
+def test_an_address_that_is_none_is_a_wrong_use(
+    polyfleet: RunCommand, command: tuple[str, ...], url: str
+) -> None:
+    done = polyfleet(*command, "--url", url)
     assert done.exit_code == 2
+    assert "address" in done.stderr
+
+
+@pytest.mark.parametrize("token", ["two\nlines", "t€ken"])
+def test_a_token_that_no_header_takes_is_a_wrong_use(
+    polyfleet: RunCommand, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    monkeypatch.setenv("POLYFLEET_ADMIN_TOKEN", token)
+    done = polyfleet("explain", "lamp")
+    assert done.exit_code == 2
+    assert "POLYFLEET_ADMIN_TOKEN" in done.stderr
+    assert token not in done.output
+
+
+@pytest.mark.parametrize(
+    "answer", [b"HTTP/1.0 200 OK\r\n\r\n<html>Log in</html>", b"SSH-2.0-OpenSSH\r\n"]
+)
+def test_somebody_else_who_answers_is_told_from_polyfleet(
+    polyfleet: RunCommand, answer: bytes
+) -> None:
+    class Other(StreamRequestHandler):
+        def handle(self) -> None:
+            while self.rfile.readline().strip():
+                pass
+            self.wfile.write(answer)
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Other) as other:
+        Thread(target=other.serve_forever, daemon=True).start()
+        done = polyfleet("explain", "lamp", "--url", f"http://127.0.0.1:{other.server_address[1]}")
+        other.shutdown()
+    assert done.exit_code == 3
+    assert "not as Polyfleet does" in done.stderr
 
 
 @pytest.mark.parametrize(
