@@ -27,6 +27,9 @@ _HEADING = re.compile(r"## (\w+)")
 _NO_ROUTE = "unmatched"
 _REFUSALS = 400
 _FAULTS = 500
+_NO_METHOD = 405
+_GONE = 499
+_NO_METHODS = ("OPTIONS", "other")
 
 _SEEN = "polyfleet routes seen"
 _seen: dict[Route, set[int]] = defaultdict(set)
@@ -67,7 +70,7 @@ def rendered(routes: dict[Route, set[int]]) -> str:
         "# Routes, and what they were seen to answer",
         "",
         "Written by `make routes` from what the tests got over real HTTP. `make test` fails if a",
-        "success on this page is not seen again.",
+        "success on this page is not seen again. Other methods (but HEAD, OPTIONS) are 405.",
     ]
     for dialect in sorted({route[0] for route in routes}):
         lines += ["", f"## {dialect}", "", "| route | answers |", "|---|---|"]
@@ -101,7 +104,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if exitstatus != pytest.ExitCode.OK or config.option.collectonly:
         return
     if config.option.write_routes:
-        PAGE.write_text(rendered(_without_rarities(_seen.items())))
+        PAGE.write_text(rendered(_worth_reading(_seen.items())))
     elif _is_whole(config):
         lost = missing(_without_chance(promised(PAGE.read_text())), _seen)
         if lost:
@@ -129,7 +132,7 @@ def _without_chance(routes: dict[Route, set[int]]) -> dict[Route, set[int]]:
     }
 
 
-def _without_rarities(seen: Iterable[tuple[Route, set[int]]]) -> dict[Route, set[int]]:
-    """Leave out how clients went away: whether that is seen is a matter of chance."""
-    kept = {route: statuses - {499} for route, statuses in seen if route[2] != "OPTIONS"}
-    return {route: statuses for route, statuses in kept.items() if statuses}
+def _worth_reading(seen: Iterable[tuple[Route, set[int]]]) -> dict[Route, set[int]]:
+    """Leave out what is no route, and how clients went away: that is a matter of chance."""
+    kept = {route: statuses - {_GONE} for route, statuses in seen if route[2] not in _NO_METHODS}
+    return {route: statuses for route, statuses in kept.items() if statuses - {_NO_METHOD}}
