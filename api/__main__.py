@@ -71,14 +71,22 @@ def server_config(settings: Settings, clock: Clock = wall_clock) -> uvicorn.Conf
 
 
 def bind_all(settings: Settings) -> list[socket.socket]:
-    """Return the bound sockets: the clients' first, then that of the operations, if it is set."""
-    listeners = [bind(settings.host, settings.port)]
-    if settings.operations_port is not None:
-        try:
-            listeners.append(bind(settings.host, settings.operations_port))
-        except OSError:
-            listeners[0].close()
-            raise
+    """Return the bound sockets: the clients' first, then those of the operations, if set."""
+    # One socket for both families would show a client of IPv4 as ::ffff:10.0.0.7, which is in no
+    # network of trusted proxies.
+    hosts = ("::", "0.0.0.0") if settings.host == "::" else (settings.host,)  # noqa: S104 - all is asked for
+    listeners: list[socket.socket] = []
+    try:
+        for port in (settings.port, settings.operations_port):
+            if port is None:
+                continue
+            first = bind(hosts[0], port)
+            listeners.append(first)
+            listeners.extend(bind(host, first.getsockname()[1]) for host in hosts[1:])
+    except OSError:
+        for listener in listeners:
+            listener.close()
+        raise
     return listeners
 
 
@@ -91,6 +99,8 @@ def bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in (

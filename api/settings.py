@@ -188,7 +188,7 @@ class Settings(BaseSettings):
     kubeconfig: Path | None = None
     """Else `KUBECONFIG`, else the service account of the pod."""
     host: str = "127.0.0.1"
-    """The address to listen on."""
+    """The address to listen on; `::` is every address, those of IPv4 too."""
     port: int = Field(default=8080, ge=0, le=65_535)
     """The port to listen on; 0 is any free one."""
     operations_port: int | None = Field(default=None, ge=1, le=65_535)

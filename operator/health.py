@@ -42,7 +42,8 @@ async def serve_health(
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port)
+        # To asyncio `::` is IPv6 alone, and no host is every address.
+        site = web.TCPSite(runner, None if host == "::" else host, port)
         await site.start()
         yield runner.addresses[0][1]
     finally:

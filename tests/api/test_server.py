@@ -18,7 +18,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from polyfleet.api import protocol
-from polyfleet.api.__main__ import bind
+from polyfleet.api.__main__ import bind, bind_all
+from polyfleet.api.settings import Settings
+from polyfleet.local.ports import free_port
 from tests.facade_fixtures import FacadeServer, StartFacade
 
 DEADLINE = 120.0
@@ -105,6 +107,26 @@ def test_accepted_connections_find_dead_peers() -> None:
             accepted, _ = listener.accept()
             with accepted:
                 assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+
+
+def test_every_address_is_one_of_each_family_on_one_port() -> None:
+    """A client of IPv4 must be seen under its own address, as rules about networks write it."""
+    listeners = bind_all(Settings(host="::", port=0, operations_port=free_port()))
+    try:
+        families = [(item.family, item.getsockname()[1]) for item in listeners]
+        ports = [port for _, port in families]
+        assert ports[0] == ports[1] != ports[2] == ports[3]
+        assert [family for family, _ in families] == [socket.AF_INET6, socket.AF_INET] * 2
+        for listener in listeners[1::2]:
+            listener.settimeout(DEADLINE)
+            listener.listen()
+            with socket.create_connection(("127.0.0.1", listener.getsockname()[1])):
+                accepted, address = listener.accept()
+                accepted.close()
+                assert address[0] == "127.0.0.1"
+    finally:
+        for listener in listeners:
+            listener.close()
 
 
 def ask_to_be_let_in(client: httpx.Client, device: str) -> None:

@@ -43,7 +43,11 @@ TABLE: dict[str, dict[str, Any]] = {
     "an administrator's Secret": {"administrator": {"existingSecret": "mine", "user": "ann"}},
     "a node port": {"service": {"type": "NodePort", "nodePort": 30080}},
     "a load balancer": {"service": {"type": "LoadBalancer", "externalTrafficPolicy": "Local"}},
-    "single stack": {"service": {"ipFamilyPolicy": "SingleStack", "port": 8080}},
+    "both families": {
+        "service": {"ipFamilyPolicy": "PreferDualStack", "port": 8080},
+        "facade": {"listen": "::"},
+        "operator": {"listen": "::"},
+    },
     "an ingress": {"ingress": {"enabled": True, "hosts": ["fleet.example.org"]}},
     "an ingress with a Secret": {
         "ingress": {"enabled": True, "hosts": ["fleet.example.org"], "className": "nginx"},

@@ -377,6 +377,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         },
         "gateway.hostnames names no host",
     ),
+    "addresses at which nobody listens": (
+        {"service": {"ipFamilyPolicy": "PreferDualStack"}},
+        'set facade.listen="::"',
+    ),
     "an ingress for nobody": ({"ingress": {"enabled": True}}, "needs ingress.hosts"),
     "a route from nowhere": ({"gateway": {"enabled": True}}, "needs gateway.parentRefs"),
     "a misspelt value": ({"facade": {"replica": 2}}, "'replica' not allowed"),

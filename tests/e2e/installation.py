@@ -69,7 +69,6 @@ class Installation:
             "artifacts": {
                 "persistence": {"existingClaim": "artifacts", "accessModes": ["ReadWriteMany"]}
             },
-            "service": {"ipFamilyPolicy": "SingleStack"},
         }
 
     def run_helm(self, *arguments: str) -> str:

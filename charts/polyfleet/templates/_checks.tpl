@@ -33,4 +33,7 @@
 {{- if and .Values.gateway.enabled (not .Values.gateway.parentRefs) }}
 {{- fail "\n\ngateway.enabled needs gateway.parentRefs: the Gateway that the route is attached to.\n" }}
 {{- end }}
+{{- if and (ne .Values.service.ipFamilyPolicy "SingleStack") (not (contains ":" .Values.facade.listen)) }}
+{{- fail (printf "\n\nservice.ipFamilyPolicy=%s leads clients to addresses of IPv6, too: set facade.listen=\"::\".\n" .Values.service.ipFamilyPolicy) }}
+{{- end }}
 {{- end }}
