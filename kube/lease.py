@@ -1,7 +1,6 @@
 """Leader election by a Lease: of several processes at most one holds it."""
 
 import asyncio
-import random
 import socket
 import time
 import uuid
@@ -14,6 +13,7 @@ import structlog
 
 from polyfleet.kube.client import Client
 from polyfleet.kube.errors import AlreadyExists, ApiError, Conflict, NotFound
+from polyfleet.kube.jitter import between
 from polyfleet.kube.resources import LEASES
 from polyfleet.kube.tasks import cancel_and_wait
 
@@ -97,7 +97,7 @@ class Lease:
                 self._lost.set()
                 return
             retry = self._duration / 10
-            await asyncio.sleep(random.uniform(retry / 2, retry))  # noqa: S311 - not a secret
+            await asyncio.sleep(between(retry / 2, retry))
 
     def _is_over(self) -> bool:
         spec = self._record["spec"] if self._record else {}

@@ -1,7 +1,6 @@
 """Serials that no two objects get: counters in one ConfigMap, checked by its resourceVersion."""
 
 import asyncio
-import random
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -19,6 +18,7 @@ from polyfleet.kube.errors import (
     TooManyRequests,
     Unavailable,
 )
+from polyfleet.kube.jitter import between
 from polyfleet.kube.resources import CONFIG_MAPS
 
 CONFIG_MAP = "polyfleet-serials"
@@ -65,7 +65,7 @@ class SerialAllocator:
                 if isinstance(error, Unavailable) and self._cache and self._cache.unreachable:
                     raise
                 # Whatever became of the write: at worst the numbers it counted stay unused.
-                delay = random.uniform(0, min(_LONGEST_DELAY, 0.02 * 2**attempt))  # noqa: S311
+                delay = between(0, min(_LONGEST_DELAY, 0.02 * 2**attempt))
                 if time.monotonic() + delay > deadline:
                     raise
             attempt += 1

@@ -11,7 +11,6 @@ even then reads all anew.
 """
 
 import asyncio
-import random
 from collections.abc import AsyncIterator
 from typing import Generic
 
@@ -30,6 +29,7 @@ from polyfleet.kube.errors import (
     Unauthorized,
     Unavailable,
 )
+from polyfleet.kube.jitter import between
 from polyfleet.kube.store import Store
 from polyfleet.kube.stream import WatchEvent
 from polyfleet.kube.versions import version_number
@@ -124,7 +124,7 @@ class Watcher(Generic[Object]):
             self._version = ""
         delay = self._delay()
         if cause == "connection":
-            delay = min(delay, random.uniform(0.5, 1) * _LONGEST_UNREACHABLE_DELAY)  # noqa: S311 - not a secret
+            delay = min(delay, between(0.5, 1) * _LONGEST_UNREACHABLE_DELAY)
         return cause, max(delay, _wanted_delay(error))
 
     def _give_up_asking(self) -> None:
@@ -232,9 +232,9 @@ class Watcher(Generic[Object]):
         self._failures = min(failures + 1, _MOST_DOUBLINGS)
         if not failures:
             # Watches of all kinds and replicas must not come back in the same moment.
-            return random.uniform(0, _FIRST_DELAY / 5)  # noqa: S311 - not a secret
+            return between(0, _FIRST_DELAY / 5)
         longest = min(_LONGEST_DELAY, _FIRST_DELAY * 2**failures)
-        return random.uniform(longest / 2, longest)  # noqa: S311 - not a secret
+        return between(longest / 2, longest)
 
     def _report(self, error: ApiError, cause: str) -> None:
         details = {

@@ -1,7 +1,6 @@
 """Writes that know the cache: own writes are read at once, others' writes are never undone."""
 
 import asyncio
-import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -10,6 +9,7 @@ from polyfleet.fleet.objects.kinds import Kind, Object
 from polyfleet.kube.cache import Cache
 from polyfleet.kube.client import Client, Content, Patch, Subresource
 from polyfleet.kube.errors import ApiError, Conflict, NotFound, TooManyRequests, Unavailable
+from polyfleet.kube.jitter import between
 from polyfleet.kube.store import Store
 
 RETRY_SECONDS = 10.0
@@ -225,4 +225,4 @@ def _answer_lost(error: ApiError) -> bool:
 
 def _delay(attempt: int) -> float:
     longest = min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** min(attempt, _MOST_DOUBLINGS))
-    return random.uniform(longest / 2, longest)  # noqa: S311 - not a secret
+    return between(longest / 2, longest)

@@ -3,13 +3,13 @@
 import asyncio
 import heapq
 import itertools
-import random
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
 import structlog
 
 from polyfleet.kube.errors import ApiError, Conflict
+from polyfleet.kube.jitter import between
 from polyfleet.operator.metrics import QueueMetrics
 
 _log = structlog.get_logger(__name__)
@@ -136,7 +136,7 @@ class WorkQueue:
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         longest = min(_LAST_RETRY, _FIRST_RETRY * 2.0 ** min(failures, 16))
-        return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing
+        return longest * between(0.5, 1.0)
 
     def _finished(self, key: Key) -> None:
         self._running.discard(key)

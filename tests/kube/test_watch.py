@@ -171,7 +171,7 @@ async def test_a_watch_over_a_dead_network_is_found_out_by_its_silence(
 async def test_a_quiet_server_is_asked_for_news_and_nothing_is_read_anew(
     client: Client, registry: CollectorRegistry, eventually: Eventually
 ) -> None:
-    async with _followed(client, idle_timeout=2.0) as store:
+    async with _followed(client, idle_timeout=5.0) as store:
         await store.wait_synced()
         await eventually(lambda: _restarts(registry, "idle"))
         await eventually(lambda: _restarts(registry, "ended"))

@@ -1,8 +1,9 @@
 """How long a write is tried again while others write the same object."""
 
 import asyncio
-import random
 import time
+
+from polyfleet.kube.jitter import between
 
 SECONDS = 10.0
 _FIRST_PAUSE = 0.05
@@ -18,7 +19,7 @@ class Patience:
 
     async def pause(self) -> bool:
         """Wait before the next attempt; return False at once if there is no time for one."""
-        seconds = random.uniform(0, self._longest)  # noqa: S311 - not a secret
+        seconds = between(0, self._longest)
         if time.monotonic() + seconds > self._ends:
             return False
         await asyncio.sleep(seconds)
