@@ -4,14 +4,19 @@ from typing import Any
 
 from polyfleet.fleet.membership import incarnation
 
-PAST = "2020-01-01T00:00:00Z"
+PAST, FUTURE = "2020-01-01T00:00:00Z", "2090-01-01T00:00:00Z"
 
 
-def marked_device(fleet: Any, name: str, mark: str) -> None:
-    """Make a group and a device that bears a mark of it."""
+def marked_device(fleet: Any, name: str, mark: str) -> str:
+    """Make a group with an open change, and a device that bears its mark; return that.
+
+    In this order, as whoever changes members does it: a mark without a change is taken back.
+    """
     group = fleet.create("DeviceGroup", name)
+    fleet.set_status("DeviceGroup", name, changes=[{"id": "c1", "deadline": FUTURE}])
     value = f"{mark}.c1.{incarnation(group['metadata']['uid'])}.1700000000000000"
     fleet.create("Device", name, labels={f"group.polyfleet.dev/{name}": value})
+    return value
 
 
 def label(fleet: Any, name: str) -> str | None:
@@ -36,13 +41,10 @@ def test_a_committed_change_is_carried_out(fleet: Any, unique: str) -> None:
 
 
 def test_an_open_change_before_its_deadline_is_left_alone(fleet: Any, unique: str) -> None:
-    group = fleet.create("DeviceGroup", unique)
-    changes = [{"id": "c1", "deadline": "2090-01-01T00:00:00Z"}]
-    fleet.set_status("DeviceGroup", unique, changes=changes)
-    value = f"joining.c1.{incarnation(group['metadata']['uid'])}.1700000000000000"
-    fleet.create("Device", unique, labels={f"group.polyfleet.dev/{unique}": value})
+    value = marked_device(fleet, unique, "joining")
     fleet.adopted("Device", unique)
     fleet.create("Device", f"{unique}b", labels={f"group.polyfleet.dev/{unique}": "x"})
     fleet.comes_to("DeviceGroup", unique, lambda item: item["status"].get("members") == 1)
     assert label(fleet, unique) == value
-    assert fleet.get("DeviceGroup", unique)["status"]["changes"] == changes
+    changes = fleet.get("DeviceGroup", unique)["status"]["changes"]
+    assert changes == [{"id": "c1", "deadline": FUTURE}]
