@@ -189,6 +189,18 @@ async def ensure_release(
     raise Conflict(409, "Conflict", "releases are made by others again and again")
 
 
+async def find_build(writer: Writer, cache: Cache, application: str, name: str) -> Build | None:
+    """Return the application's Build of that object name; None if it is gone or another's.
+
+    One that the watch has not told of yet is read from the API server.
+    """
+    build = cache.builds.get(name)
+    if build is None:
+        with suppress(NotFound):
+            build = await writer.read(BUILDS, name)
+    return build if build is not None and build.spec.application == application else None
+
+
 async def raise_last_release(writer: Writer, application: str, number: int) -> None:
     """Note that a number was given out, for the time when its Release is deleted."""
 
@@ -284,11 +296,8 @@ async def _keep_given(
 async def _build(writer: Writer, cache: Cache, desired: Desired) -> Build | None:
     if desired.build is None:
         return None
-    build = cache.builds.get(desired.build)
+    build = await find_build(writer, cache, desired.application, desired.build)
     if build is None:
-        with suppress(NotFound):
-            build = await writer.read(BUILDS, desired.build)
-    if build is None or build.spec.application != desired.application:
         message = f"{desired.build} is no Build of application {desired.application}"
         raise Invalid(422, "Invalid", message)
     return build

@@ -5,7 +5,6 @@ the Release, the objects it becomes, then the conditions that say how far it is.
 """
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -18,9 +17,9 @@ from polyfleet.fleet.objects.release import Release
 from polyfleet.fleet.releases import newest_release, release_to_run
 from polyfleet.fleet.workloads.processes import ReleaseValues, release_values, wanted_processes
 from polyfleet.kube.apply import NameTakenError
-from polyfleet.kube.errors import Forbidden, Invalid, NotFound
+from polyfleet.kube.errors import Forbidden, Invalid
 from polyfleet.kube.given_values import read_given
-from polyfleet.kube.releases import OF_APPLICATION, ensure_release, read_values
+from polyfleet.kube.releases import OF_APPLICATION, ensure_release, find_build, read_values
 from polyfleet.operator.context import Context
 from polyfleet.operator.controllers.workload_objects import Deploy
 from polyfleet.operator.reconcile.adoption import metadata_patch
@@ -152,14 +151,7 @@ async def _build(context: Context, release: Release) -> Build | None:
     name = release.spec.build
     if name is None:
         return None
-    build = context.cache.builds.get(name)
-    if build is None:
-        # The watch of Builds may be behind that of Releases.
-        with suppress(NotFound):
-            build = await context.writer.read(BUILDS, name)
-    if build is None or build.spec.application != release.spec.application:
-        return None
-    return build
+    return await find_build(context.writer, context.cache, release.spec.application, name)
 
 
 async def _values(context: Context, release: Release) -> ReleaseValues | None:

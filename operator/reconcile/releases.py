@@ -101,9 +101,9 @@ class ReleaseFacts:
         obstacle, label = self.obstacle, self.label
         if obstacle is not None:
             return obstacle
-        failed = condition(self.chosen, FAILED)
-        if failed is not None and failed.status == "True":
-            return Trouble(failed.reason, failed.message)
+        failure = _failure(self.chosen)
+        if failure is not None:
+            return failure
         if holds(self.chosen, DEPLOYED):
             return Trouble("Incomplete", f"not all instances of {label} are available")
         return Trouble(_DEPLOYING, f"{label} is being deployed")
@@ -210,10 +210,7 @@ def _deployed(facts: ReleaseFacts, now: datetime) -> Verdict:
 
 
 def _judge_other(facts: ReleaseFacts, release: Release, now: datetime) -> Verdict:
-    failed = condition(release, FAILED)
-    why = Trouble(_SUPERSEDED, "")
-    if failed is not None and failed.status == "True":
-        why = Trouble(failed.reason, failed.message)
+    why = _failure(release) or Trouble(_SUPERSEDED, "")
     wanted = [Wanted(CURRENT, False, why.reason, ""), Wanted(READY, False, *why)]
     if holds(release, PROGRESSING):
         wanted.append(Wanted(PROGRESSING, False, _SUPERSEDED, ""))
@@ -261,8 +258,8 @@ def _of_application(facts: ReleaseFacts) -> list[Wanted]:
 
 
 def _of_last_good(facts: ReleaseFacts) -> list[Wanted]:
-    failed, obstacle = condition(facts.newest, FAILED), facts.obstacle
-    why = f"{failed.reason}: {failed.message}" if failed is not None else ""
+    failure, obstacle = _failure(facts.newest), facts.obstacle
+    why = f"{failure.reason}: {failure.message}" if failure is not None else ""
     state = "is being deployed again"
     if facts.complete:
         state = "runs again" if facts.proven else "is the one to run, but nothing of it is"
@@ -274,6 +271,14 @@ def _of_last_good(facts: ReleaseFacts) -> list[Wanted]:
         Wanted(WORKLOAD_READY, False, "ReturnedToLastGood", message),
         Wanted(PROGRESSING, going_on, "ReturnedToLastGood", message),
     ]
+
+
+def _failure(release: Release) -> Trouble | None:
+    """Return why the release has failed; None if it has not."""
+    failed = condition(release, FAILED)
+    if failed is None or failed.status != "True":
+        return None
+    return Trouble(failed.reason, failed.message)
 
 
 def _workload_patch(

@@ -24,13 +24,13 @@ from polyfleet.fleet.given_values import NOTHING_GIVEN, Given
 from polyfleet.fleet.instants import timestamp
 from polyfleet.fleet.names import config_secret_name
 from polyfleet.fleet.objects.application import Application, Configuration
-from polyfleet.fleet.objects.kinds import APPLICATIONS, BUILDS
+from polyfleet.fleet.objects.kinds import APPLICATIONS
 from polyfleet.fleet.objects.release import Release
 from polyfleet.fleet.releases import Values
 from polyfleet.fleet.rights import Right
 from polyfleet.kube import errors
 from polyfleet.kube.given_values import read_given
-from polyfleet.kube.releases import create_config, ensure_release, read_values
+from polyfleet.kube.releases import create_config, ensure_release, find_build, read_values
 from polyfleet.kube.resources import SECRETS
 
 ATTEMPTS = 12
@@ -166,11 +166,7 @@ class Changes:
         """Raise Conflict if the build that is to run is gone: no release could be made of it."""
         if name is None:
             return
-        build = self._facade.cache.builds.get(name)
-        if build is None:
-            with suppress(errors.NotFound):
-                build = await self._facade.writer.read(BUILDS, name)
-        if build is None or build.spec.application != application:
+        if await find_build(self._facade.writer, self._facade.cache, application, name) is None:
             raise Conflict("The build that is to run is gone; give another one.")
 
     async def _config(

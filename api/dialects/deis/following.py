@@ -78,8 +78,7 @@ class Followed(Response):
         except TimeoutError:
             pass
         finally:
-            every = [*tasks, *self._streams.values()]
-            await cancel_and_wait(*every)
+            await cancel_and_wait(*tasks, *self._streams.values())
 
     async def _send(self, send: Send) -> None:
         """Send what waits, all of it in one piece."""
