@@ -114,10 +114,11 @@ async def _sweep(context: Context, group: DeviceGroup) -> None:
         await asyncio.sleep(_ROUND_SECONDS)
     else:
         raise Conflict(409, "Conflict", "devices still join the group that is being deleted")
+    if swept:
+        # Before the write: if that is refused, the next sweep finds nobody to count.
+        context.tell(group, Notice("GroupSwept", f"{swept} devices left the deleted group"))
     with suppress(NotFound):
         await context.write(GROUPS, group, metadata=release)
-    if swept:
-        context.tell(group, Notice("GroupSwept", f"{swept} devices left the deleted group"))
 
 
 async def _sweep_once(context: Context, name: str) -> int:
