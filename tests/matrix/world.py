@@ -131,8 +131,16 @@ class World:
     def endpoint_token(self, device: str) -> str:
         """Give a device a token as `polyfleet endpoint-token` does; return it."""
         token = endpoint_tokens.generate()
-        hashes = {"endpointTokenHashes": [endpoint_tokens.digest(token)]}
-        self.cluster.patch("Device", self.cluster_name("Device", deviceId=device), spec=hashes)
+        hashes = [endpoint_tokens.digest(token)]
+        name = self.cluster_name("Device", deviceId=device)
+        self.cluster.patch("Device", name, spec={"endpointTokenHashes": hashes})
+        devices = self.stage.server.facade.cache.devices
+
+        def known() -> bool:
+            found = devices.get(name)
+            return found is not None and list(found.spec.endpoint_token_hashes) == hashes
+
+        eventually(known, "the facade knows the token", 30.0)
         return token
 
     def rdfm_package(self, version: str) -> dict[str, Any] | None:

@@ -148,7 +148,8 @@ def test_what_kubectl_released_belongs_to_nobody_of_that_name(
     name = unique("kube")
     apply("Application", name, spec={"name": name, "config": {"memory": {"web": "64M"}}})
     apply("Build", name, spec={"application": name, "image": "shop:1"})
-    eventually(lambda: server.facade.cache.builds.get(name) is not None)
+    cache = server.facade.cache
+    eventually(lambda: cache.applications.get(name) and cache.builds.get(name))
     assert root.get(f"/v1/apps/{name}/config").json()["owner"] == ""
     # What kubectl wants gets its release before the one that is asked for here.
     assert root.post(f"/v1/apps/{name}/config", json={}).status_code == 201

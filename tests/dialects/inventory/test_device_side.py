@@ -183,7 +183,8 @@ def test_a_removed_or_disabled_device_is_heard_no_more(
     fleet.manager.delete(f"{BASE}/devices/{removed}")
     kind = server.facade.cache.devices.kind
     off = {"spec": {"disabled": True}}
-    server.call(server.facade.writer.patch(kind, fleet.cached(disabled), off))
+    name = fleet.cached(disabled).metadata.name
+    server.call(server.facade.writer.update(kind, name, lambda _: off))
     for token in tokens:
         headers = {"Authorization": f"Bearer {token}"}
         assert unauthorized(anonymous.patch(UPLOAD, json=[], headers=headers))

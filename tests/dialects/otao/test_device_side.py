@@ -327,10 +327,8 @@ def test_a_revoked_token_and_a_disabled_or_removed_device_are_out(
     revoked, disabled, removed = (fleet.device() for _ in range(3))
     for endpoint in (revoked, disabled, removed):
         assert post(elsewhere, fleet.name, endpoint.token).status_code == 200
-    none = {"spec": {"endpointTokenHashes": None}}
-    fleet.server.call(facade.writer.patch(DEVICES, revoked.device, none))
-    off = {"spec": {"disabled": True}}
-    fleet.server.call(facade.writer.patch(DEVICES, disabled.device, off))
+    revoked.change({"spec": {"endpointTokenHashes": None}})
+    disabled.change({"spec": {"disabled": True}})
     fleet.server.call(facade.writer.delete(DEVICES, removed.device))
     for endpoint in (revoked, disabled, removed):
         assert post(elsewhere, fleet.name, endpoint.token).status_code == 401

@@ -194,8 +194,7 @@ def test_a_device_of_kaa_gets_the_file_of_a_package_of_rdfm(
     answer = endpoint.ask()
     assert answer["configId"] == version
     assert anonymous.get(answer["config"]["link"]).content == b"the file"
-    lost = {"spec": {"pin": None}}
-    server.call(server.facade.writer.patch(server.facade.cache.devices.kind, endpoint.device, lost))
+    endpoint.change({"spec": {"pin": None}})
     assert endpoint.ask(configId=version) == {}
 
 
