@@ -8,6 +8,7 @@ from typing import NamedTuple
 from polyfleet.fleet.conditions import condition
 from polyfleet.fleet.instants import parse
 from polyfleet.fleet.objects.workload import ContainerStatus, Deployment, Pod
+from polyfleet.fleet.workloads.refusals import is_over_quota
 
 _PULLING = frozenset({"ContainerCreating", "PodInitializing"})
 _PULL_FAILED = frozenset(
@@ -104,7 +105,7 @@ def trouble(processes: Sequence[ProcessState], label: str) -> Trouble | None:
 
 def refusal(message: str, reason: str) -> Trouble:
     """Return what the API server's refusal of an object means: a quota is told apart."""
-    return Trouble("QuotaExceeded" if "exceeded quota" in message else reason, message)
+    return Trouble("QuotaExceeded" if is_over_quota(message) else reason, message)
 
 
 def is_pulling(processes: Iterable[ProcessState], label: str) -> bool:

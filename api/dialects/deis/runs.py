@@ -31,6 +31,7 @@ from polyfleet.fleet.objects.workload import ContainerStatus, Pod
 from polyfleet.fleet.rights import Right
 from polyfleet.fleet.workloads.objects import Limits, Running, metadata, pod_spec
 from polyfleet.fleet.workloads.processes import RUN, by_shell, release_values
+from polyfleet.fleet.workloads.refusals import is_over_quota
 from polyfleet.kube import errors
 from polyfleet.kube.changes import Change
 from polyfleet.kube.releases import read_values
@@ -54,7 +55,6 @@ _HOPELESS = frozenset(
         "RunContainerError",
     }
 )
-_QUOTA = "exceeded quota"
 _DELETE_SECONDS = 10.0
 _LOG_SECONDS = 30.0
 
@@ -130,7 +130,8 @@ class RunRoutes:
         except errors.Forbidden as error:
             # Beside rights, which are no caller's business: the operator was not here yet, or ours
             # is more than a quota leaves.
-            text = error.message if _QUOTA in error.message else "the application is being set up"
+            told = is_over_quota(error.message)
+            text = error.message if told else "the application is being set up"
             raise Unavailable(f"The container cannot be made now: {text}") from None
         self._pods.store.apply(pod)
         try:
