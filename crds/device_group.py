@@ -77,6 +77,15 @@ class MembershipChange(Part):
     """When the last mark of a committed change was seen to be gone."""
 
 
+class DatedSelector(Part):
+    """Since when the group has its selector."""
+
+    digest: Annotated[str, Field(min_length=1, max_length=64)]
+    """Which selector that is."""
+    since: Instant
+    """When it was another one at the latest."""
+
+
 class DeviceGroupStatus(Status):
     """Counts, and the membership changes under way."""
 
@@ -86,6 +95,8 @@ class DeviceGroupStatus(Status):
     """Its serial, to be restored from if the label is lost."""
     changes: Annotated[list[MembershipChange], Field(max_length=128), list_map("id")] | None = None
     """The membership changes under way."""
+    selector: DatedSelector | None = None
+    """Since when the selector is what it is; absent without one."""
 
 
 class DeviceGroup(CustomResource):

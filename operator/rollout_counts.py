@@ -9,6 +9,7 @@ import msgspec
 from polyfleet.fleet.attributes import device_type_of
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.package import Package
+from polyfleet.fleet.rollout.dates import selector_since
 from polyfleet.fleet.rollout.reach import LiveRollout
 from polyfleet.fleet.rollout.tally import Standing, Tally, standing_of
 from polyfleet.kube.cache import Cache
@@ -136,6 +137,7 @@ def _basis(rollout: LiveRollout, package: Package) -> Hashable:
             group.metadata.uid,
             group.spec.selector and repr(group.spec.selector),
             group.status.changes,
+            selector_since(group),
         )
         for group in rollout.groups.values()
     )

@@ -9,6 +9,7 @@ from polyfleet.fleet.objects.kinds import AnyObject, Object
 from polyfleet.fleet.objects.package import Package
 from polyfleet.fleet.objects.rollout import Rollout
 from polyfleet.fleet.resolve.catalogue import Catalogue
+from polyfleet.fleet.rollout.dates import selector_since
 from polyfleet.kube.cache import Cache
 from polyfleet.kube.changes import Change
 from polyfleet.kube.store import Store
@@ -61,7 +62,7 @@ def _relevant(item: AnyObject) -> Hashable:
     common = (metadata.uid, metadata.generation, metadata.deletion_timestamp)
     match item:
         case DeviceGroup():
-            return (*common, item.serial, item.status.changes)
+            return (*common, item.serial, item.status.changes, selector_since(item))
         case Rollout():
             return (*common, item.status.plan, item.status.seed, item.status.steps)
         case Application():

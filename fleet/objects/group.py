@@ -47,12 +47,20 @@ class MembershipChange(View, frozen=True, kw_only=True):
     settled_at: str | None = None
 
 
+class DatedSelector(View, frozen=True, kw_only=True):
+    """Since when, at the latest, the group has the selector of that digest."""
+
+    digest: str
+    since: str
+
+
 class DeviceGroupStatus(Status, frozen=True, kw_only=True):
     """Counts, and the membership changes under way."""
 
     members: int = 0
     serial: int | None = None
     changes: tuple[MembershipChange, ...] = ()
+    selector: DatedSelector | None = None
 
 
 class DeviceGroup(View, frozen=True, kw_only=True):

@@ -4,11 +4,14 @@ Each answer is an upper bound: a device is certainly a target since then. Who ca
 counts as having come late.
 """
 
+import hashlib
 from datetime import datetime
 from functools import lru_cache
 
+import msgspec
+
 from polyfleet.fleet import membership, selectors
-from polyfleet.fleet.objects.group import DeviceGroup, LabelSelector
+from polyfleet.fleet.objects.group import DatedSelector, DeviceGroup, LabelSelector
 from polyfleet.fleet.objects.metadata import ObjectMeta
 
 MARGIN = 3_000_000
@@ -22,6 +25,8 @@ _LONGEST_CHANGE = 3_600_000_000
 """Microseconds after which a change of many members is over: joining counts from its end."""
 
 _REMEMBERED = 16_384
+_DIGEST_LENGTH = 16
+_encode = msgspec.json.Encoder(order="sorted").encode
 
 
 def datable(selector: LabelSelector | None) -> bool:
@@ -64,9 +69,35 @@ def member_since(device: ObjectMeta, group: DeviceGroup) -> int | None:
     selector = group.spec.selector
     if selector is not None and datable(selector) and selectors.matches(selector, device.labels):
         # The selector itself may have been another one before.
-        of_group = _microseconds(group.metadata.changed_at or group.metadata.creation_timestamp)
+        of_group = _microseconds(selector_since(group))
         known.append(None if changed is None or of_group is None else max(changed, of_group))
     return min((since for since in known if since is not None), default=None)
+
+
+def dated_selector(group: DeviceGroup) -> DatedSelector | None:
+    """Return what the group's status should say of its selector; None if there is none to date.
+
+    Kept there, because whatever is written to the group moves the only date that Kubernetes has.
+    """
+    since = selector_since(group)
+    if group.spec.selector is None or not since:
+        return None
+    return DatedSelector(digest=_digest(_encode(group.spec.selector)), since=since)
+
+
+def selector_since(group: DeviceGroup) -> str:
+    """Return when the selector was another one at the latest; empty if that does not matter."""
+    selector, known = group.spec.selector, group.status.selector
+    if selector is None:
+        return ""
+    if known is not None and known.digest == _digest(_encode(selector)):
+        return known.since
+    return group.metadata.changed_at or group.metadata.creation_timestamp
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _digest(selector: bytes) -> str:
+    return hashlib.sha256(selector).hexdigest()[:_DIGEST_LENGTH]
 
 
 @lru_cache(maxsize=_REMEMBERED)

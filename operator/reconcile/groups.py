@@ -4,10 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
+
 from polyfleet.fleet import policy, selectors
 from polyfleet.fleet.json_text import is_object
 from polyfleet.fleet.objects.group import DeviceGroup
 from polyfleet.fleet.objects.package import Package
+from polyfleet.fleet.rollout.dates import dated_selector
 from polyfleet.operator.reconcile.conditions import (
     Wanted,
     enumerated,
@@ -38,6 +41,7 @@ class GroupFacts:
 def judge(facts: GroupFacts, now: datetime) -> Verdict:
     """Return what the group's status should say."""
     fields = plain_fields({"members": facts.members, "serial": facts.serial})
+    fields["selector"] = msgspec.to_builtins(dated_selector(facts.group))
     return Verdict(status=status_patch(facts.group, [ready(facts)], now, **fields))
 
 

@@ -1,9 +1,17 @@
 """What the operator tells people in conditions, counts and events."""
 
 import uuid
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+
+from tests.operator.conftest import eventually
+
+
+def observed(item: dict[str, Any]) -> bool:
+    """Say whether the status is of the spec as it is now."""
+    return bool(status(item)["observedGeneration"] == item["metadata"]["generation"])
 
 
 def status(item: dict[str, Any]) -> dict[str, Any]:
@@ -105,6 +113,23 @@ def test_members_by_selector_are_counted_as_labels_change(fleet: Any, unique: st
     fleet.comes_to("DeviceGroup", unique, lambda item: status(item)["members"] == 1)
     fleet.delete("Device", unique)
     fleet.comes_to("DeviceGroup", unique, lambda item: status(item)["members"] == 0)
+
+
+def test_the_date_of_a_selector_moves_with_the_selector_only(fleet: Any, unique: str) -> None:
+    selector = {"matchLabels": {"ring": "a"}}
+    fleet.create("DeviceGroup", unique, selector=selector)
+    first = fleet.comes_to("DeviceGroup", unique, lambda item: status(item)["selector"])
+    moment = datetime.fromisoformat(status(first)["selector"]["since"]) + timedelta(seconds=1.1)
+    eventually(lambda: datetime.now(UTC) > moment, "another second than that of the selector")
+    fleet.patch("DeviceGroup", unique, spec={"priority": 7})
+    fleet.comes_to("DeviceGroup", unique, observed)
+    assert status(fleet.get("DeviceGroup", unique))["selector"] == status(first)["selector"]
+    fleet.patch("DeviceGroup", unique, spec={"selector": {"matchLabels": {"ring": "b"}}})
+    second = fleet.comes_to("DeviceGroup", unique, observed)
+    assert status(second)["selector"]["digest"] != status(first)["selector"]["digest"]
+    fleet.patch("DeviceGroup", unique, spec={"selector": None})
+    third = fleet.comes_to("DeviceGroup", unique, observed)
+    assert "selector" not in status(third)
 
 
 def test_a_package_counts_its_groups(fleet: Any, unique: str) -> None:

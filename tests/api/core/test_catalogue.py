@@ -1,8 +1,11 @@
 """The catalogue is built again when a decision could change, and only then."""
 
+import asyncio
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from polyfleet.api.core.catalogue import CatalogueSource
@@ -10,6 +13,7 @@ from polyfleet.api.startup import ensure_application
 from polyfleet.fleet.objects.application import KEEPS_DEVICES
 from polyfleet.fleet.objects.group import DeviceGroup
 from polyfleet.fleet.objects.kinds import APPLICATIONS, GROUPS, PACKAGES
+from polyfleet.fleet.rollout.dates import dated_selector
 from tests.api.core.conftest import Clock, Namespace
 
 
@@ -68,6 +72,31 @@ async def test_a_committed_change_of_members_is_seen_at_once(
     await fleet.writer.patch(GROUPS, group, status, subresource="status")
     (seen,) = source.current().groups["default.canary"].status.changes
     assert seen.committed
+
+
+async def test_a_write_that_moves_the_date_of_a_selector_is_seen_at_once(
+    fleet: Namespace, source: CatalogueSource
+) -> None:
+    group = await make_group(fleet, selector={"matchLabels": {"ring": "a"}})
+    first = source.current()
+    finalizer = {"metadata": {"finalizers": ["example.com/wait"]}}
+    await until_another_second(group)
+    group = await fleet.writer.patch(GROUPS, group, finalizer)
+    assert source.current() is not first
+    # Noted in the status, it does not move any more.
+    noted = {"status": {"selector": msgspec.to_builtins(dated_selector(group))}}
+    group = await fleet.writer.patch(GROUPS, group, noted, subresource="status")
+    await until_another_second(group)
+    second = source.current()
+    await fleet.writer.patch(GROUPS, group, {"metadata": {"finalizers": None}})
+    assert source.current() is second
+
+
+async def until_another_second(group: DeviceGroup) -> None:
+    """Wait for another second than that in which the group was written: dates have no fractions."""
+    written = datetime.fromisoformat(group.metadata.changed_at)
+    left = written + timedelta(seconds=1.1) - datetime.now(UTC)
+    await asyncio.sleep(max(0.0, left.total_seconds()))
 
 
 async def test_what_is_deleted_is_gone_at_once(fleet: Namespace, source: CatalogueSource) -> None:
