@@ -40,6 +40,7 @@ class Passwords:
         self._memo: Memo[str] = Memo(lifetime=memory, capacity=REMEMBERED, clock=clock)
         self._turns: dict[bytes, tuple[asyncio.Lock, int]] = {}
         self._waiting = 0
+        self._changes = 0
 
     def remembered(self, name: str, password: str) -> User | None:
         """Return the user if this very pair was right a moment ago."""
@@ -65,16 +66,20 @@ class Passwords:
 
     def forget(self) -> None:
         """Forget which passwords were right: one of them was changed here."""
+        self._changes += 1
         self._memo.clear()
 
     async def _compare(self, key: bytes, name: str, password: str) -> User:
         self._limits.admit(current().address)
         self._throttle.attempt(name)
         user = self._directory.user(name)
+        changes = self._changes
         if not await self._hashes.matches(user, name, password) or user is None:
             raise Unauthenticated(REFUSAL)
         self._throttle.succeeded(name)
-        self._memo.put(key, user.metadata.uid)
+        # What was read before a change here may be the password of before.
+        if changes == self._changes:
+            self._memo.put(key, user.metadata.uid)
         return user
 
     @asynccontextmanager

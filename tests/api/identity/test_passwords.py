@@ -212,3 +212,28 @@ async def test_an_oversized_password_is_refused_without_a_hash(
         with pytest.raises(Unauthenticated):
             await identity.log_in("ada", "x" * 1025)
     await identity.log_in("ada", password)
+
+
+async def test_a_comparison_under_way_does_not_keep_the_password_of_before_a_change(
+    identity: Identity, people: People, password: str
+) -> None:
+    user = await people.user("ada", password)
+    in_thread = identity.hashes._in_thread
+    read, changed = asyncio.Event(), asyncio.Event()
+
+    async def held(work: Callable[..., Any], *arguments: str) -> Any:
+        if work.__name__ == "_verify" and not read.is_set():
+            read.set()
+            await changed.wait()
+        return await in_thread(work, *arguments)
+
+    identity.hashes._in_thread = held
+    under_way = asyncio.create_task(identity.log_in("ada", password))
+    await read.wait()
+    await identity.set_password(user, "another password")
+    changed.set()
+    await under_way
+
+    with pytest.raises(Unauthenticated):
+        await identity.log_in("ada", password)
+    assert (await identity.log_in("ada", "another password")).user.metadata.uid == user.metadata.uid
