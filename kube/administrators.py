@@ -3,7 +3,7 @@
 One ConfigMap is the lock: whoever wants to change who is an administrator notes that in it, by a
 write that is checked against the version read before the users were looked at, then changes the
 User, then takes the note off. A note counts as done for everybody else; one that a process left
-behind when it died ends after a minute.
+behind when it died, or did not learn what became of its write, ends after a minute.
 """
 
 import asyncio
@@ -15,7 +15,14 @@ from typing import Any, Literal
 from polyfleet.fleet.instants import parse, timestamp
 from polyfleet.fleet.objects.kinds import USERS
 from polyfleet.fleet.objects.user import User
-from polyfleet.kube.errors import AlreadyExists, ApiError, Conflict, NotFound, Unavailable
+from polyfleet.kube.errors import (
+    AlreadyExists,
+    ApiError,
+    Conflict,
+    NotFound,
+    TooManyRequests,
+    Unavailable,
+)
 from polyfleet.kube.refusal import Refused
 from polyfleet.kube.resources import CONFIG_MAPS
 from polyfleet.kube.writer import Writer
@@ -81,8 +88,10 @@ async def _noted(writer: Writer, user: User, note: Note, now: datetime) -> Async
     except TimeoutError as error:
         # Nobody knows what became of the write, so the note stays for its minute.
         raise Unavailable(0, "Timeout", "the user was not written in time") from error
-    except ApiError:
-        await _take_off(writer, uid)
+    except ApiError as error:
+        # An attempt whose answer was lost may still be carried out, whatever came of the next.
+        if not isinstance(error, Unavailable | TooManyRequests):
+            await _take_off(writer, uid)
         raise
     await _take_off(writer, uid)
 
