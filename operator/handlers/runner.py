@@ -4,7 +4,7 @@ import asyncio
 import sys
 import threading
 from collections.abc import Awaitable, Callable
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import aiohttp
 import kopf
@@ -33,6 +33,7 @@ _STACK = 64 * 1024 * 1024
 
 _log = structlog.get_logger(__name__)
 
+Result = TypeVar("Result")
 WakeKey = Callable[[Key, str], Awaitable[None]]
 
 
@@ -98,7 +99,7 @@ class KopfThread:
             await kopf.operator(
                 registry=self._registry(session),
                 settings=kopf_settings(),
-                namespace=self._namespace,
+                namespaces=[self._namespace],
                 standalone=True,
                 stop_flag=self._stop,
                 ready_flag=self._ready,
@@ -124,27 +125,31 @@ class KopfThread:
 
     def _waker(self, controller: str) -> Wake:
         async def wake(name: str, resource_version: str) -> None:
-            if self._loop is None:
-                return
-            waking = self._wake(Key(controller, name), resource_version)
-            future = asyncio.run_coroutine_threadsafe(_as_coroutine(waking), self._loop)
-            await asyncio.wrap_future(future)
+            await self._in_main_loop(self._wake(Key(controller, name), resource_version))
 
         return wake
 
+    async def _in_main_loop(self, work: Awaitable[Result]) -> Result:
+        if self._loop is None:
+            raise RuntimeError("the thread is not entered")
+        future = asyncio.run_coroutine_threadsafe(_as_coroutine(work), self._loop)
+        return await asyncio.wrap_future(future)
+
     def _session(self) -> aiohttp.ClientSession:
+        # Both are used by the main loop too, and locks belong to one loop.
         source, certificate = self._connection.token, self._connection.certificate
 
         async def authenticate(
             request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
         ) -> aiohttp.ClientResponse:
             if source is not None:
-                request.headers["Authorization"] = f"Bearer {await source.token()}"
+                token = await self._in_main_loop(source.token())
+                request.headers["Authorization"] = f"Bearer {token}"
             response = await handler(request)
             if response.status == 401:  # noqa: PLR2004 - Unauthorized
                 if source is not None:
                     source.invalidate()
-                if certificate is not None and await certificate.renew():
+                if certificate is not None and await self._in_main_loop(certificate.renew()):
                     # This connection would go on with the certificate that it began with.
                     response.close()
                     return await handler(request)
@@ -172,5 +177,5 @@ def kopf_settings() -> kopf.OperatorSettings:
     return settings
 
 
-async def _as_coroutine(waking: Awaitable[None]) -> None:
-    await waking
+async def _as_coroutine(work: Awaitable[Result]) -> Result:
+    return await work
