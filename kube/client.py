@@ -51,6 +51,7 @@ class Client:
     ) -> None:
         self.namespace = namespace
         self.field_manager = field_manager
+        self.registry = registry
         self.metrics: Metrics = metrics_of(registry)
         self._transport = Transport(
             connection,

@@ -38,7 +38,10 @@ class Pods:
         if namespace != settings.namespace:
             connection = await anyio.to_thread.run_sync(load_connection, settings.kubeconfig)
             client = Client(
-                connection, namespace=namespace, field_manager=self._facade.client.field_manager
+                connection,
+                namespace=namespace,
+                field_manager=self._facade.client.field_manager,
+                registry=self._facade.client.registry,
             )
             self._client = await self._stack.enter_async_context(client)
         self._cache = await self._stack.enter_async_context(Cache(self._client, (PODS,)))

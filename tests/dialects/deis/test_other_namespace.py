@@ -83,3 +83,24 @@ def test_containers_logs_and_commands_are_those_of_the_other_namespace(
     eventually(lambda: cluster.runs(app) == [])
     assert cluster.core.list_namespaced_pod(namespace).items == []
     ada.client.close()
+
+
+def test_what_is_asked_and_kept_of_the_other_namespace_is_measured(
+    away: FacadeServer, cluster: Cluster
+) -> None:
+    def samples(name: str) -> list[str]:
+        with away.client() as caller:
+            lines = caller.get("/metrics").text.splitlines()
+        return [line for line in lines if line.startswith(name) and 'kind="Pod"' in line]
+
+    [objects] = samples("polyfleet_cache_objects")
+    assert objects.endswith(" 0.0")
+    ada = register(away)
+    controller = Controller(away, ada)
+    app = controller.app()
+    controller.build(app, procfile={"web": "run web"})
+    cluster.account(app)
+    cluster.pod(app, "web", phase="Running")
+    eventually(lambda: samples("polyfleet_cache_objects") == [objects.replace(" 0.0", " 1.0")])
+    assert samples("polyfleet_api_requests_total")
+    ada.client.close()
