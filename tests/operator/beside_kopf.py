@@ -1,6 +1,6 @@
 """A program: kopf in its thread, while the main loop asks for the API server's token all the time.
 
-Its arguments are a kubeconfig and a namespace. It prints what kopf was the first to wake.
+Its arguments are a kubeconfig and a namespace. It writes what kopf was the first to wake.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ async def main(kubeconfig: Path, namespace: str) -> None:
         done, _ = await asyncio.wait({heard, ended, *asking}, return_when="FIRST_COMPLETED")
         for task in done - {heard}:
             task.result()
-        print(await heard)
+        sys.stdout.write(f"{await heard}\n")
         await cancel_and_wait(ended, *asking)
 
 
