@@ -16,6 +16,7 @@ _log = structlog.get_logger(__name__)
 
 _FIRST_RETRY = 0.25
 _LAST_RETRY = 60.0
+_SPARE = 64
 
 
 class Key(NamedTuple):
@@ -28,14 +29,17 @@ class Key(NamedTuple):
 Handle = Callable[[Key], Awaitable[float | None]]
 """Looks at a key; returns in how many seconds to look again, or None."""
 
+_Entry = tuple[float, int, Key]
+"""When a key is due, and its place among those that are due then."""
+
 
 class WorkQueue:
     """Keys that wait for their time, and the workers that look at them.
 
     A key waits at most once, however often it is added, so the queue is no longer than there are
-    objects. A key that is being looked at is never looked at by a second worker; added meanwhile,
-    it comes again afterwards. `spacing` states for a controller how many seconds lie between two
-    looks at the same key.
+    objects, and takes the memory of twice that many at most. A key that is being looked at is
+    never looked at by a second worker; added meanwhile, it comes again afterwards. `spacing`
+    states for a controller how many seconds lie between two looks at the same key.
     """
 
     def __init__(
@@ -51,8 +55,9 @@ class WorkQueue:
         self._workers = workers
         self._spacing = spacing
         self._metrics = metrics
-        self._due: dict[Key, float] = {}
-        self._heap: list[tuple[float, int, Key]] = []
+        self._due: dict[Key, _Entry] = {}
+        # Also holds entries that were superseded, until their time or until they are too many.
+        self._heap: list[_Entry] = []
         self._numbers = itertools.count()
         self._running: set[Key] = set()
         self._not_before: dict[Key, float] = {}
@@ -67,10 +72,12 @@ class WorkQueue:
         """Have a key looked at in so many seconds, or sooner if it is due sooner already."""
         now = asyncio.get_running_loop().time()
         due = max(now + delay, self._not_before.get(key, 0.0))
-        if key in self._due and self._due[key] <= due:
+        waiting = self._due.get(key)
+        if waiting is not None and waiting[0] <= due:
             return
-        self._due[key] = due
-        heapq.heappush(self._heap, (due, next(self._numbers), key))
+        entry = self._due[key] = due, next(self._numbers), key
+        heapq.heappush(self._heap, entry)
+        self._shrink()
         self._changed.set()
 
     async def run(self) -> None:
@@ -106,13 +113,20 @@ class WorkQueue:
 
     def _pop(self, now: float) -> Key | None:
         while self._heap and self._heap[0][0] <= now:
-            due, _, key = heapq.heappop(self._heap)
+            entry = heapq.heappop(self._heap)
+            key = entry[2]
             # Superseded by an earlier time, or taken up again when its look is over.
-            if self._due.get(key) != due or key in self._running:
+            if self._due.get(key) is not entry or key in self._running:
                 continue
             del self._due[key]
+            self._shrink()
             return key
         return None
+
+    def _shrink(self) -> None:
+        if len(self._heap) > 2 * len(self._due) + _SPARE:
+            self._heap = list(self._due.values())
+            heapq.heapify(self._heap)
 
     async def _look(self, key: Key) -> float | None:
         with self._metrics.timed(key.controller) as outcome:
@@ -145,9 +159,9 @@ class WorkQueue:
         if spacing:
             self._not_before[key] = now + spacing
             asyncio.get_running_loop().call_later(spacing, self._not_before.pop, key, None)
-        due = self._due.pop(key, None)
-        if due is not None:
-            self.add(key, max(0.0, due - now))
+        waiting = self._due.pop(key, None)
+        if waiting is not None:
+            self.add(key, max(0.0, waiting[0] - now))
 
 
 def _named(key: Key) -> dict[str, str]:
