@@ -1,6 +1,7 @@
 """What all dialects do with requests: bodies bounded in size and time, methods of a path."""
 
 import asyncio
+import re
 from typing import Any
 
 import orjson
@@ -12,6 +13,8 @@ from polyfleet.api.core.errors import Invalid, TooLarge
 BODY_TIMEOUT = 30.0
 """Seconds that a client has to send a body that is kept in memory."""
 
+_LENGTH = re.compile("[0-9]{1,20}")
+
 
 async def read_body(request: Request, maximum: int) -> bytes:
     """Return the whole body.
@@ -19,8 +22,7 @@ async def read_body(request: Request, maximum: int) -> bytes:
     Raises `TooLarge` as soon as it is known to be longer than `maximum` bytes, `Invalid` if it
     does not arrive within 30 seconds, and `ClientDisconnect` if the client goes away.
     """
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > maximum:
+    if declared_length(request) > maximum:
         raise _too_large(maximum)
     try:
         async with asyncio.timeout(BODY_TIMEOUT):
@@ -43,6 +45,13 @@ def decode_json(body: bytes) -> Any:
             raise Invalid("", "the body is empty; JSON is expected") from None
         where = f"line {error.lineno}, column {error.colno}"
         raise Invalid("", f"the body is not JSON: {error.msg.split(':')[0]} ({where})") from None
+
+
+def declared_length(request: Request) -> int:
+    """Return how long the client says that the body is; 0 if it does not say."""
+    # However many zeros it begins with: to read more than some thousand digits is an error.
+    digits = request.headers.get("content-length", "").lstrip("0")
+    return int(digits) if _LENGTH.fullmatch(digits) else 0
 
 
 def allowed_methods(request: Request) -> str:

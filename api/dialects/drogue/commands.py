@@ -49,6 +49,7 @@ _LONGEST_NAME = 1024
 _LONGEST_CONTENT_TYPE = 256
 _LONGEST_STATUS = 256
 _CODE = re.compile("0|[1-9][0-9]{0,2}")
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?")
 _OCTETS = "application/octet-stream"
 # Printable ASCII but for the sign that begins an escape: headers hold nothing else for sure.
 _PLAIN = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
@@ -320,8 +321,7 @@ def _one(request: Request, name: str, longest: int) -> str | None:
 def _seconds(text: str | None) -> float:
     if text is None:
         return 0.0
-    whole, _, part = text.partition(".")
-    if not (whole.isascii() and whole.isdigit()) or (part and not part.isdigit()):
+    if not _SECONDS.fullmatch(text):
         raise errors.Invalid("timeout", "must be a number of seconds")
     return float(text)
 

@@ -5,7 +5,7 @@ from typing import Any
 from starlette.requests import Request
 
 from polyfleet.api.core.errors import Invalid, UnsupportedMediaType
-from polyfleet.api.core.requests import decode_json, read_body
+from polyfleet.api.core.requests import declared_length, decode_json, read_body
 
 _BAD_TYPE = "Bad Content-Type or charset, expected 'application/json'"
 
@@ -18,7 +18,7 @@ async def read(request: Request, maximum: int, failure: str) -> Any:
     length = request.headers.get("content-length", "")
     if length != "0" and "content-type" in request.headers:
         _check_type(request.headers["content-type"])
-    elif length.isdigit() and int(length):
+    elif declared_length(request):
         raise UnsupportedMediaType(_BAD_TYPE)
     body = await read_body(request, maximum)
     if not body.strip():

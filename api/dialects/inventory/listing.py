@@ -25,6 +25,7 @@ MOST_SORT_KEYS = 8
 _RESERVED = frozenset({"page", "per_page", "sort", "has_group", "group"})
 _MOST_PARAMETERS = 64
 _LARGEST = 2**32
+_COUNT = re.compile("0*[0-9]{1,10}")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _TRUTHS = {
     **dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True),
@@ -150,11 +151,12 @@ def _count(given: dict[str, str], name: str, default: int, largest: int) -> int:
     text = given.get(name, "")
     if not text:
         return default
-    if not (text.isascii() and text.isdigit()) or int(text[:20]) >= _LARGEST:
+    count = int(text.lstrip("0") or "0") if _COUNT.fullmatch(text) else _LARGEST
+    if count >= _LARGEST:
         raise Invalid(name, f"Can't parse param {name}")
-    if not 1 <= int(text) <= largest:
+    if not 1 <= count <= largest:
         raise Invalid(name, f"Param {name} is out of bounds")
-    return int(text)
+    return count
 
 
 def _filter(name: str, text: str) -> Condition:

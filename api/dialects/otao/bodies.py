@@ -151,6 +151,8 @@ def _text(field: str, raw: msgspec.Raw) -> str | None:
         raise Invalid(field, "is not UTF-8") from None
     except ValueError:
         raise Invalid(field, "is not JSON") from None
+    except RecursionError:
+        raise Invalid(field, f"is nested deeper than {DEEPEST} levels") from None
     if len(text) > LARGEST_TEXT:
         raise Invalid(field, f"is longer than {LARGEST_TEXT} characters of JSON")
     if _depth(value) > DEEPEST:

@@ -36,6 +36,12 @@ async def test_a_body_that_says_it_is_too_long_is_not_read() -> None:
         await read_body(request([], length="5"), 4)
 
 
+async def test_a_length_may_begin_with_any_number_of_zeros() -> None:
+    assert await read_body(request([chunk(b"abcd")], length="0" * 5000 + "4"), 4) == b"abcd"
+    with pytest.raises(TooLarge):
+        await read_body(request([], length="0" * 5000 + "5"), 4)
+
+
 async def test_a_body_that_grows_too_long_is_refused_before_its_end() -> None:
     endless = (chunk(b"abc", more=True) for _ in iter(int, 1))
     with pytest.raises(TooLarge):

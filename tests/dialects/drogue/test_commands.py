@@ -272,7 +272,7 @@ def test_one_command_is_needed(registry: Registry, app: str, name: str, query: s
     assert error(registry.owner.post(at(app, name) + query))[:2] == (400, "BadRequest")
 
 
-@pytest.mark.parametrize("timeout", ["-1", "x", "1e3", "inf"])
+@pytest.mark.parametrize("timeout", ["-1", "x", "1e3", "inf", "1.²", "1.٣", "²", "."])
 def test_a_bad_time_is_refused(registry: Registry, app: str, name: str, timeout: str) -> None:
     assert error(fetch(registry.owner, app, name, timeout=timeout))[:2] == (400, "BadRequest")
 

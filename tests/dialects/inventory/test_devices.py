@@ -184,6 +184,15 @@ FAULTS = [
         f"Value: [1 a] {BAD_VALUE}",
     ),
     (b'{"id": "a", "attributes": [{"name": "n", "value": [[1]]}]}', f"Value: [[1]] {BAD_VALUE}"),
+    (
+        b'{"id": "a", "attributes": [{"name": "n", "value": %s%s}]}' % (b"[" * 1000, b"]" * 1000),
+        f"Value: {'[' * 200} {BAD_VALUE}",
+    ),
+    (
+        b'{"id": "a", "attributes": [{"name": "n", "value": %s1%s}]}'
+        % (b'{"k":' * 1000, b"}" * 1000),
+        f"Value: {'map[k:' * 33}ma {BAD_VALUE}",
+    ),
     (b'{"attributes": [{"value": null}]}', f"{NO_ID}Name: non zero value required;;Value: <nil>"),
     (
         b'{"id": "a", "attributes": [{"name": "n", "value": "%s"}]}' % (b"x" * 16_385),

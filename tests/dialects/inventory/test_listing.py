@@ -70,6 +70,7 @@ def test_links_keep_the_whole_query(fleet: Fleet) -> None:
         ("page=%D9%A3", "Can't parse param page"),
         ("page=4294967296", "Can't parse param page"),
         ("page=" + "9" * 400, "Can't parse param page"),
+        ("page=" + "0" * 5000, "Param page is out of bounds"),
         ("per_page=1.5", "Can't parse param per_page"),
         ("has_group=maybe", "Can't parse param has_group"),
         ("has_group=yes", "Can't parse param has_group"),

@@ -279,6 +279,14 @@ def test_a_date_of_another_form_is_refused(fleet: Fleet, date: str) -> None:
     assert message(reply).startswith("filters[0].rolloutDate: is no date")
 
 
+def test_whatever_the_depth_of_a_text_it_is_told(fleet: Fleet) -> None:
+    for depth in range(850, 1010):
+        metadata = b"[" * depth + b"]" * depth
+        body = b'{"rolloutStrategy": "general", "metadata": %s}' % metadata
+        reply = fleet.caller.post(f"{fleet.software}/1.0.0", content=body)
+        assert (reply.status_code, "nested" in message(reply)) == (400, True), depth
+
+
 def test_the_largest_text_fits(fleet: Fleet) -> None:
     fleet.make("1.0.0", metadata="x" * 65_534)
     assert len(fleet.show("1.0.0")["metadata"]) == 65_534

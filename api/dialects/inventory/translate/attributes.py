@@ -89,17 +89,26 @@ def _rounded(plain: Any) -> Any:
     return as_float(plain) if is_number else plain
 
 
-def _shown(plain: object) -> str:
-    """Return a value as the original's language prints it, cut to some length."""
+def _shown(plain: object, room: int = _LONGEST_SHOWN) -> str:
+    """Return a value as the original's language prints it, cut to some length.
+
+    Each level has what room its opening leaves: so nothing is read that would not be seen,
+    however deep it is.
+    """
+    if room <= 0:
+        return ""
     match plain:
         case None:
             text = "<nil>"
         case bool():
             text = str(plain).lower()
         case list():
-            text = f"[{' '.join(map(_shown, plain[:_MOST_SHOWN]))}]"
+            inner = room - len("[")
+            text = f"[{' '.join([_shown(item, inner) for item in plain[:_MOST_SHOWN]])}]"
         case dict():
-            text = f"map[{' '.join(f'{key}:{_shown(plain[key])}' for key in sorted(plain))}]"
+            inner = room - len("map[:")
+            items = [f"{key}:{_shown(plain[key], inner)}" for key in sorted(plain)]
+            text = f"map[{' '.join(items)}]"
         case _:
             text = str(plain)
-    return text[:_LONGEST_SHOWN]
+    return text[:room]
