@@ -8,12 +8,13 @@ import asyncio
 import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Generic
 from zlib import crc32
 
 import structlog
 
+from polyfleet.api.core.identity.clock import Clock, Monotonic, monotonic_clock
 from polyfleet.fleet.objects.kinds import Kind, Object
 from polyfleet.kube.changes import Change
 from polyfleet.kube.errors import ApiError, Conflict, NotFound
@@ -22,7 +23,7 @@ from polyfleet.kube.writer import Writer
 
 TICK = 1.0
 """Seconds between two batches."""
-RETRY = timedelta(seconds=30)
+RETRY = 30.0
 PARALLEL_WRITES = 8
 _PAUSE = 0.1
 
@@ -54,7 +55,8 @@ class Activity(Generic[Object]):
         store: Store[Object],
         writer: Writer,
         *,
-        clock: Callable[[], datetime],
+        clock: Clock,
+        monotonic: Monotonic = monotonic_clock,
         interval: float,
         writes_per_second: float,
     ) -> None:
@@ -62,6 +64,7 @@ class Activity(Generic[Object]):
         self._store = store
         self._writer = writer
         self._clock = clock
+        self._monotonic = monotonic
         self._interval = interval
         self._budget = writes_per_second
         self._memory = _Memory()
@@ -97,7 +100,7 @@ class Activity(Generic[Object]):
         """Write at most `limit` objects that are due; return how many were written."""
         if self._writer.away:
             return 0
-        return await self._write_all(self._take(self._clock().timestamp(), limit))
+        return await self._write_all(self._take(self._monotonic(), limit))
 
     async def drain(self, *, seconds: float) -> None:
         """Write all that is not written yet, due or not, within so many seconds."""
@@ -114,13 +117,16 @@ class Activity(Generic[Object]):
         self._leave()
 
     def _due(self, item: Object, now: datetime) -> float:
+        """Return when to write, by the clock that nobody sets; what is written has a date."""
         written = self._written(item)
         if written is None:
-            return now.timestamp()
+            return self._monotonic()
         stretched = max(self._interval, len(self._store) / self._budget)
         # A part of the interval that differs by object keeps a fleet that began together apart.
         jitter = crc32(item.metadata.uid.encode()) / 2**32
-        return written.timestamp() + stretched * (1 + jitter / 4)
+        pause = stretched * (1 + jitter / 4)
+        # A date in the future comes of a clock that was wrong, here or elsewhere.
+        return self._monotonic() + pause - max(0.0, (now - written).total_seconds())
 
     def _queue(self, uid: str, due: float) -> None:
         self._memory.queued.add(uid)
@@ -160,7 +166,7 @@ class Activity(Generic[Object]):
         except NotFound:
             return False
         except Conflict:
-            self._requeue(uid, timedelta(seconds=TICK))
+            self._requeue(uid, TICK)
             return False
         except ApiError as error:
             log.warning("last sign of life not written", error=error.reason)
@@ -168,9 +174,9 @@ class Activity(Generic[Object]):
             return False
         return True
 
-    def _requeue(self, uid: str, delay: timedelta) -> None:
+    def _requeue(self, uid: str, delay: float) -> None:
         if uid not in self._memory.queued:
-            self._queue(uid, (self._clock() + delay).timestamp())
+            self._queue(uid, self._monotonic() + delay)
 
     def _written(self, item: Object) -> datetime | None:
         text = self._heartbeat.read(item)

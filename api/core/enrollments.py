@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import structlog
 
 from polyfleet.api.core.activity import Activity
+from polyfleet.api.core.identity.clock import Monotonic, monotonic_clock
 from polyfleet.api.core.rate_limits import TokenBuckets
 from polyfleet.api.settings import EnrollmentSettings, ReportSettings
 from polyfleet.fleet.attributes import Attribute, decode, documents
@@ -53,11 +54,13 @@ class Enrollments:
         clock: Callable[[], datetime],
         limits: EnrollmentSettings,
         reports: ReportSettings,
+        monotonic: Monotonic = monotonic_clock,
     ) -> None:
         self._store = store
         self._writer = writer
         self._appearances = appearances
         self._clock = clock
+        self._monotonic = monotonic
         self._limits = Limits(
             per_source=limits.maximum_per_source,
             per_device=limits.maximum_per_device,
@@ -173,7 +176,7 @@ class Enrollments:
     async def _refresh(self, known: Enrollment, candidate: Candidate) -> None:
         if decode(known.spec.metadata) == candidate.attributes:
             return
-        if not self._buckets.take(known.metadata.uid, self._clock().timestamp()):
+        if not self._buckets.take(known.metadata.uid, self._monotonic()):
             return
 
         def decide(current: Enrollment) -> Mapping[str, Any] | None:

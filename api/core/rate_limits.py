@@ -17,7 +17,10 @@ class TokenBuckets:
         self._buckets: dict[str, float] = {}  # key -> when its bucket will be full again
 
     def take(self, key: str, now: float) -> bool:
-        """Take a token at `now`, in seconds; False if the bucket is empty."""
+        """Take a token at `now`, in seconds; False if the bucket is empty.
+
+        `now` is of a clock that nobody sets: set back, it would keep all buckets empty.
+        """
         full_at = max(self._buckets.pop(key, now), now)
         allowed = full_at - now <= (self.burst - 1) * self.interval + _ROUNDING
         if len(self._buckets) >= self._maximum:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import structlog
 
 from polyfleet.api.core.errors import NotFound, RateLimited, Unavailable, from_api_error
+from polyfleet.api.core.identity.clock import Monotonic, monotonic_clock
 from polyfleet.api.core.rate_limits import TokenBuckets
 from polyfleet.api.core.updates import Failure, OfferMade, is_new_offer, update_change
 from polyfleet.api.settings import ReportSettings
@@ -64,6 +65,7 @@ class ReportWriter:
         writer: Writer,
         *,
         clock: Callable[[], datetime],
+        monotonic: Monotonic = monotonic_clock,
         settings: ReportSettings,
         attribute_labels: Sequence[str] = (),
         packages: Store[Package] | None = None,
@@ -72,6 +74,7 @@ class ReportWriter:
         self._packages = packages
         self._writer = writer
         self._clock = clock
+        self._monotonic = monotonic
         self._labels = tuple(attribute_labels)
         self._budget = max(1, int(settings.writes_per_second * TICK))
         self._buckets = TokenBuckets(burst=settings.burst, interval=settings.interval)
@@ -171,7 +174,7 @@ class ReportWriter:
         """Write at most `limit` kept reports that are due; return how many devices that were."""
         if self._writer.away:
             return 0
-        now = self._clock().timestamp()
+        now = self._monotonic()
         due: list[str] = []
         for uid in self._kept:
             if len(due) == limit:
@@ -200,7 +203,7 @@ class ReportWriter:
             return device
         if unchanged:
             return await self._mirror(device)
-        if self._buckets.take(device.metadata.uid, self._clock().timestamp()):
+        if self._buckets.take(device.metadata.uid, self._monotonic()):
             waiting.pop(report.source, None)
             _supersede(waiting, report)
             if excess == "keep":

@@ -12,7 +12,7 @@ from starlette.datastructures import Headers, QueryParams
 from polyfleet.api.core.call import current
 from polyfleet.api.core.errors import Forbidden, Unauthenticated, from_api_error
 from polyfleet.api.core.identity import access_tokens
-from polyfleet.api.core.identity.clock import Clock, wall_clock
+from polyfleet.api.core.identity.clock import Clock, Monotonic, monotonic_clock, wall_clock
 from polyfleet.api.core.identity.credentials import Basic, Bearer, Credential, credential_of
 from polyfleet.api.core.identity.device_tokens import DeviceTokens
 from polyfleet.api.core.identity.directory import Accounts, Directory, covered, principal_of
@@ -88,6 +88,7 @@ class Identity(AbstractAsyncContextManager["Identity"]):
         keys: SigningKeys,
         *,
         clock: Clock = wall_clock,
+        monotonic: Monotonic = monotonic_clock,
     ) -> None:
         """Look people and devices up in `cache`; `keys` must have been read."""
         section = settings.identity
@@ -95,20 +96,25 @@ class Identity(AbstractAsyncContextManager["Identity"]):
         self.keys = keys
         self.directory = Directory(cache, clock=clock)
         self.hashes = PasswordHashes(client)
-        self._limits = Limits(section.limits, clock=clock)
+        self._limits = Limits(section.limits, monotonic=monotonic)
         self.passwords = Passwords(
             self.hashes,
             self.directory,
             self._limits,
             memory=section.password_memory,
-            clock=clock,
+            monotonic=monotonic,
         )
-        self.device_tokens = DeviceTokens(keys, lifetime=section.device_token_lifetime, clock=clock)
-        self.endpoint_tokens = EndpointTokens(cache.devices, self._limits, clock=clock)
-        self.user_tokens = UserTokens(keys, lifetime=section.user_token_lifetime, clock=clock)
+        self.device_tokens = DeviceTokens(
+            keys, lifetime=section.device_token_lifetime, clock=clock, monotonic=monotonic
+        )
+        self.endpoint_tokens = EndpointTokens(cache.devices, self._limits, monotonic=monotonic)
+        self.user_tokens = UserTokens(
+            keys, lifetime=section.user_token_lifetime, clock=clock, monotonic=monotonic
+        )
         self.login_tokens = LoginTokens(keys, cache.users)
         self._settings = section
         self._clock = clock
+        self._monotonic = monotonic
         self._devices = cache.devices
         self._default_application = settings.default_application
         self._reviews = TokenReviews(
@@ -116,7 +122,7 @@ class Identity(AbstractAsyncContextManager["Identity"]):
             client,
             self._limits,
             administrator_scope=section.administrator_scope,
-            clock=clock,
+            monotonic=monotonic,
         )
         self._oidc: OidcTokens | None = None
         self._introspection: Introspection | None = None
@@ -127,10 +133,14 @@ class Identity(AbstractAsyncContextManager["Identity"]):
         if oidc is not None or introspection is not None:
             session = await self._stack.enter_async_context(open_session())
             if oidc is not None:
-                self._oidc = OidcTokens(oidc, session, clock=self._clock)
+                self._oidc = OidcTokens(oidc, session, clock=self._clock, monotonic=self._monotonic)
             if introspection is not None:
                 self._introspection = Introspection(
-                    introspection, session, self._limits, clock=self._clock
+                    introspection,
+                    session,
+                    self._limits,
+                    clock=self._clock,
+                    monotonic=self._monotonic,
                 )
         if self.insecure:
             _log.warning("insecure mode: every caller is an administrator")

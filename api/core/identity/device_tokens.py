@@ -5,7 +5,7 @@ the token to one Device object, so that a device made again under its id inherit
 """
 
 from polyfleet.api.core.errors import Unauthenticated
-from polyfleet.api.core.identity.clock import Clock, wall_clock
+from polyfleet.api.core.identity.clock import Clock, Monotonic, monotonic_clock, wall_clock
 from polyfleet.api.core.identity.signed_tokens import REFUSAL, SignatureMemo, sign, verified
 from polyfleet.api.core.identity.signing_keys import Purpose, SigningKeys
 from polyfleet.fleet.objects.device import Device
@@ -18,14 +18,19 @@ class DeviceTokens:
     """Makes and reads device tokens."""
 
     def __init__(
-        self, keys: SigningKeys, *, lifetime: int = 300, clock: Clock = wall_clock
+        self,
+        keys: SigningKeys,
+        *,
+        lifetime: int = 300,
+        clock: Clock = wall_clock,
+        monotonic: Monotonic = monotonic_clock,
     ) -> None:
         """Sign with `keys`; a token holds for `lifetime` seconds."""
         self.lifetime = lifetime
         self._keys = keys
         self._clock = clock
         self._memo: SignatureMemo[str] = SignatureMemo(
-            keys, lifetime=lifetime, capacity=REMEMBERED, clock=clock
+            keys, lifetime=lifetime, capacity=REMEMBERED, clock=clock, monotonic=monotonic
         )
 
     def issue(self, device: Device) -> str:

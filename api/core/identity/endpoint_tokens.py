@@ -11,7 +11,7 @@ import secrets
 
 from polyfleet.api.core.call import current
 from polyfleet.api.core.errors import Invalid, Unauthenticated
-from polyfleet.api.core.identity.clock import Clock
+from polyfleet.api.core.identity.clock import Monotonic, monotonic_clock
 from polyfleet.api.core.identity.limits import Limits
 from polyfleet.api.core.identity.memo import Memo
 from polyfleet.fleet.objects.device import Device
@@ -55,12 +55,18 @@ class EndpointTokens:
     would cost nothing; not with one that was seen here within the last hour.
     """
 
-    def __init__(self, devices: Store[Device], limits: Limits, *, clock: Clock) -> None:
+    def __init__(
+        self,
+        devices: Store[Device],
+        limits: Limits,
+        *,
+        monotonic: Monotonic = monotonic_clock,
+    ) -> None:
         devices.add_index(_BY_HASH, lambda device: device.spec.endpoint_token_hashes)
         self._devices = devices
         self._limits = limits
         self._known: Memo[bool] = Memo(
-            lifetime=REMEMBERED_SECONDS, capacity=REMEMBERED, clock=clock
+            lifetime=REMEMBERED_SECONDS, capacity=REMEMBERED, monotonic=monotonic
         )
 
     def device(self, token: str) -> Device:

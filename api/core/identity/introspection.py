@@ -9,7 +9,7 @@ import aiohttp
 
 from polyfleet.api.core.call import current
 from polyfleet.api.core.errors import Unauthenticated, Unavailable
-from polyfleet.api.core.identity.clock import Clock
+from polyfleet.api.core.identity.clock import Clock, Monotonic, monotonic_clock
 from polyfleet.api.core.identity.foreign import Foreigner, scopes_of
 from polyfleet.api.core.identity.limits import Limits
 from polyfleet.api.core.identity.memo import Memo
@@ -34,6 +34,7 @@ class Introspection:
         limits: Limits,
         *,
         clock: Clock,
+        monotonic: Monotonic = monotonic_clock,
     ) -> None:
         """Ask the endpoint that the settings name."""
         self._settings = settings
@@ -44,12 +45,15 @@ class Introspection:
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._waiting = 0
         self._memo: Memo[Foreigner] = Memo(
-            lifetime=settings.cache_seconds, capacity=REMEMBERED, clock=clock
+            lifetime=settings.cache_seconds,
+            capacity=REMEMBERED,
+            clock=clock,
+            monotonic=monotonic,
         )
         self._refused: Memo[bool] = Memo(
             lifetime=min(REFUSAL_SECONDS, settings.cache_seconds),
             capacity=REMEMBERED,
-            clock=clock,
+            monotonic=monotonic,
         )
 
     async def read(self, token: str) -> Foreigner:

@@ -10,7 +10,7 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from pydantic import TypeAdapter, ValidationError
 
-from polyfleet.api.core.identity.clock import Clock
+from polyfleet.api.core.identity.clock import Monotonic, monotonic_clock
 from polyfleet.api.core.identity.settings import OidcSettings, SecureUrl
 from polyfleet.api.core.identity.web import Unreachable, fetch_json
 
@@ -49,12 +49,16 @@ class IssuerKeys:
     """
 
     def __init__(
-        self, settings: OidcSettings, session: aiohttp.ClientSession, *, clock: Clock
+        self,
+        settings: OidcSettings,
+        session: aiohttp.ClientSession,
+        *,
+        monotonic: Monotonic = monotonic_clock,
     ) -> None:
         """Fetch through `session` what the settings name."""
         self._settings = settings
         self._session = session
-        self._clock = clock
+        self._monotonic = monotonic
         self._keys: tuple[IssuerKey, ...] = ()
         self._fetched_at = float("-inf")
         self._tried_at = float("-inf")
@@ -65,7 +69,7 @@ class IssuerKeys:
 
         Raises Unreachable if the issuer's keys are not known.
         """
-        now = self._clock().timestamp()
+        now = self._monotonic()
         found = self._look_up(key_id)
         if found is None or now - self._fetched_at >= self._settings.keys_lifetime:
             await self._refresh()
@@ -80,7 +84,7 @@ class IssuerKeys:
 
     async def _refresh(self) -> None:
         async with self._lock:
-            now = self._clock().timestamp()
+            now = self._monotonic()
             if now - self._tried_at < PAUSE_SECONDS:
                 return
             self._tried_at = now

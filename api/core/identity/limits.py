@@ -1,7 +1,7 @@
 """How much one caller may ask for, and how often one address may be wrong about who it is."""
 
 from polyfleet.api.core.errors import RateLimited
-from polyfleet.api.core.identity.clock import Clock
+from polyfleet.api.core.identity.clock import Monotonic, monotonic_clock
 from polyfleet.api.core.identity.settings import LimitSettings
 from polyfleet.api.core.rate_limits import TokenBuckets
 from polyfleet.fleet.rights import Principal
@@ -17,28 +17,28 @@ class Limits:
     refused. So nobody locks out those who share an address with a guesser.
     """
 
-    def __init__(self, settings: LimitSettings, *, clock: Clock) -> None:
-        """Measure time by `clock`."""
-        self._clock = clock
+    def __init__(self, settings: LimitSettings, *, monotonic: Monotonic = monotonic_clock) -> None:
+        """Measure time by `monotonic`."""
+        self._monotonic = monotonic
         self._calls = _buckets(settings.calls_burst, settings.calls_per_second)
         self._mistakes = _buckets(settings.mistakes_burst, settings.mistakes_per_second)
 
     def count(self, principal: Principal) -> None:
         """Count a call of a principal. Raises RateLimited if there were too many."""
-        now = self._clock().timestamp()
+        now = self._monotonic()
         key = principal.uid
         if not self._calls.take(key, now):
             raise RateLimited("too many requests", retry_after=self._calls.wait(key, now))
 
     def admit(self, address: str) -> None:
         """Raise RateLimited if an address was wrong too often to be worth a costly check."""
-        pause = self._mistakes.wait(address, self._clock().timestamp())
+        pause = self._mistakes.wait(address, self._monotonic())
         if pause > 0:
             raise RateLimited("too many failed logins from this address", retry_after=pause)
 
     def mistake(self, address: str) -> None:
         """Count credentials that did not hold."""
-        self._mistakes.take(address, self._clock().timestamp())
+        self._mistakes.take(address, self._monotonic())
 
 
 def _buckets(burst: int, per_second: float) -> TokenBuckets:

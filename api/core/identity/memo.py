@@ -4,7 +4,7 @@ import hashlib
 import secrets
 from typing import Generic, TypeVar
 
-from polyfleet.api.core.identity.clock import Clock
+from polyfleet.api.core.identity.clock import Clock, Monotonic, monotonic_clock, wall_clock
 
 Value = TypeVar("Value")
 
@@ -16,13 +16,24 @@ class Memo(Generic[Value]):
     elsewhere.
     """
 
-    def __init__(self, *, lifetime: float, capacity: int, clock: Clock) -> None:
-        """Keep values for `lifetime` seconds, the newest `capacity` of them."""
+    def __init__(
+        self,
+        *,
+        lifetime: float,
+        capacity: int,
+        clock: Clock = wall_clock,
+        monotonic: Monotonic = monotonic_clock,
+    ) -> None:
+        """Keep values for `lifetime` seconds, the newest `capacity` of them.
+
+        `clock` tells only whether the date is reached that a value may bring along.
+        """
         self._lifetime = lifetime
         self._capacity = capacity
         self._clock = clock
+        self._monotonic = monotonic
         self._secret = secrets.token_bytes(32)
-        self._entries: dict[bytes, tuple[float, Value]] = {}
+        self._entries: dict[bytes, tuple[float, float | None, Value]] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -39,21 +50,19 @@ class Memo(Generic[Value]):
         entry = self._entries.get(key)
         if entry is None:
             return None
-        if self._clock().timestamp() >= entry[0]:
+        ends, until, value = entry
+        if self._monotonic() >= ends or (until is not None and self._clock().timestamp() >= until):
             del self._entries[key]
             return None
-        return entry[1]
+        return value
 
     def put(self, key: bytes, value: Value, *, until: float | None = None) -> None:
         """Keep a value; `until` (seconds since the epoch) may shorten its time."""
-        ends = self._clock().timestamp() + self._lifetime
-        if until is not None:
-            ends = min(ends, until)
         self._entries.pop(key, None)
         while len(self._entries) >= self._capacity:
             # The oldest entry: all live equally long, so it is the nearest to its end.
             del self._entries[next(iter(self._entries))]
-        self._entries[key] = (ends, value)
+        self._entries[key] = (self._monotonic() + self._lifetime, until, value)
 
     def discard(self, key: bytes) -> None:
         """Forget one value, if it is there."""

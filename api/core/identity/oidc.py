@@ -6,7 +6,7 @@ import aiohttp
 import jwt
 
 from polyfleet.api.core.errors import Unauthenticated, Unavailable
-from polyfleet.api.core.identity.clock import Clock
+from polyfleet.api.core.identity.clock import Clock, Monotonic, monotonic_clock
 from polyfleet.api.core.identity.foreign import Foreigner, scopes_of
 from polyfleet.api.core.identity.issuer_keys import IssuerKeys
 from polyfleet.api.core.identity.memo import Memo
@@ -23,14 +23,19 @@ class OidcTokens:
     """Reads the tokens of one issuer."""
 
     def __init__(
-        self, settings: OidcSettings, session: aiohttp.ClientSession, *, clock: Clock
+        self,
+        settings: OidcSettings,
+        session: aiohttp.ClientSession,
+        *,
+        clock: Clock,
+        monotonic: Monotonic = monotonic_clock,
     ) -> None:
         """Take the tokens that the settings describe."""
         self.issuer = settings.issuer
         self._settings = settings
-        self._keys = IssuerKeys(settings, session, clock=clock)
+        self._keys = IssuerKeys(settings, session, monotonic=monotonic)
         self._memo: Memo[Foreigner] = Memo(
-            lifetime=MEMORY_SECONDS, capacity=REMEMBERED, clock=clock
+            lifetime=MEMORY_SECONDS, capacity=REMEMBERED, clock=clock, monotonic=monotonic
         )
 
     async def read(self, token: str) -> Foreigner:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from polyfleet.api.core.call import current
 from polyfleet.api.core.errors import RateLimited, Unauthenticated
-from polyfleet.api.core.identity.clock import Clock
+from polyfleet.api.core.identity.clock import Monotonic, monotonic_clock
 from polyfleet.api.core.identity.directory import Directory
 from polyfleet.api.core.identity.limits import Limits
 from polyfleet.api.core.identity.memo import Memo
@@ -30,14 +30,14 @@ class Passwords:
         limits: Limits,
         *,
         memory: float,
-        clock: Clock,
+        monotonic: Monotonic = monotonic_clock,
     ) -> None:
         """Remember a password that was right for `memory` seconds."""
         self._hashes = hashes
         self._directory = directory
         self._limits = limits
-        self._throttle = Throttle(clock=clock)
-        self._memo: Memo[str] = Memo(lifetime=memory, capacity=REMEMBERED, clock=clock)
+        self._throttle = Throttle(monotonic=monotonic)
+        self._memo: Memo[str] = Memo(lifetime=memory, capacity=REMEMBERED, monotonic=monotonic)
         self._turns: dict[bytes, tuple[asyncio.Lock, int]] = {}
         self._waiting = 0
         self._changes = 0

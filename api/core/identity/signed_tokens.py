@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import jwt
 
 from polyfleet.api.core.errors import Unauthenticated
-from polyfleet.api.core.identity.clock import Clock
+from polyfleet.api.core.identity.clock import Clock, Monotonic, monotonic_clock
 from polyfleet.api.core.identity.memo import Memo
 from polyfleet.api.core.identity.signing_keys import Purpose, SigningKeys
 
@@ -71,9 +71,17 @@ async def verified(
 class SignatureMemo(Memo[Value]):
     """What checked signatures said, forgotten as soon as the signing keys are others."""
 
-    def __init__(self, keys: SigningKeys, *, lifetime: float, capacity: int, clock: Clock) -> None:
+    def __init__(
+        self,
+        keys: SigningKeys,
+        *,
+        lifetime: float,
+        capacity: int,
+        clock: Clock,
+        monotonic: Monotonic = monotonic_clock,
+    ) -> None:
         """Keep values for `lifetime` seconds, the newest `capacity` of them."""
-        super().__init__(lifetime=lifetime, capacity=capacity, clock=clock)
+        super().__init__(lifetime=lifetime, capacity=capacity, clock=clock, monotonic=monotonic)
         self._keys = keys
         self._ring = keys.ring
 

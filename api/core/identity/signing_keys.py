@@ -18,7 +18,7 @@ import structlog
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from polyfleet.api.core.identity.clock import Clock, wall_clock
+from polyfleet.api.core.identity.clock import Monotonic, monotonic_clock
 from polyfleet.kube.client import Client
 from polyfleet.kube.errors import AlreadyExists, ApiError, NotFound
 from polyfleet.kube.resources import SECRETS
@@ -101,10 +101,10 @@ class SigningKeys(AbstractAsyncContextManager["SigningKeys"]):
     fresh until the exit. Raises ApiError or InvalidSigningKeys if that fails at the start.
     """
 
-    def __init__(self, client: Client, *, clock: Clock = wall_clock) -> None:
+    def __init__(self, client: Client, *, monotonic: Monotonic = monotonic_clock) -> None:
         """Read the keys through `client`."""
         self._client = client
-        self._clock = clock
+        self._monotonic = monotonic
         self._ring: KeyRing | None = None
         self._lock = asyncio.Lock()
         self._asked_at = float("-inf")
@@ -149,7 +149,7 @@ class SigningKeys(AbstractAsyncContextManager["SigningKeys"]):
         if found is not None:
             return found
         async with self._lock:
-            now = self._clock().timestamp()
+            now = self._monotonic()
             if now - self._asked_at >= REREAD_PAUSE_SECONDS:
                 self._asked_at = now
                 await self._reload_quietly()

@@ -1,7 +1,7 @@
 """Slows the guessing of passwords."""
 
 from polyfleet.api.core.errors import RateLimited
-from polyfleet.api.core.identity.clock import Clock
+from polyfleet.api.core.identity.clock import Monotonic, monotonic_clock
 from polyfleet.api.core.identity.memo import Memo
 
 FREE_ATTEMPTS = 5
@@ -19,11 +19,11 @@ class Throttle:
     is already at work.
     """
 
-    def __init__(self, *, clock: Clock) -> None:
-        """Measure time by `clock`."""
-        self._clock = clock
+    def __init__(self, *, monotonic: Monotonic = monotonic_clock) -> None:
+        """Measure time by `monotonic`."""
+        self._monotonic = monotonic
         self._attempts: Memo[tuple[int, float]] = Memo(
-            lifetime=FORGOTTEN_AFTER, capacity=NAMES, clock=clock
+            lifetime=FORGOTTEN_AFTER, capacity=NAMES, monotonic=monotonic
         )
 
     def attempt(self, name: str) -> None:
@@ -33,7 +33,7 @@ class Throttle:
         """
         key = self._attempts.key(name)
         count, last = self._attempts.get(key) or (0, 0.0)
-        now = self._clock().timestamp()
+        now = self._monotonic()
         if count >= FREE_ATTEMPTS:
             pause = min(LONGEST_PAUSE, 2.0 ** min(count - FREE_ATTEMPTS, 10))
             if now < last + pause:

@@ -6,7 +6,7 @@ from typing import Any
 
 from polyfleet.api.core.call import current
 from polyfleet.api.core.errors import Unauthenticated, Unavailable
-from polyfleet.api.core.identity.clock import Clock
+from polyfleet.api.core.identity.clock import Monotonic, monotonic_clock
 from polyfleet.api.core.identity.limits import Limits
 from polyfleet.api.core.identity.memo import Memo
 from polyfleet.api.core.identity.settings import TokenReviewSettings
@@ -33,7 +33,7 @@ class TokenReviews:
         limits: Limits,
         *,
         administrator_scope: str | None,
-        clock: Clock,
+        monotonic: Monotonic = monotonic_clock,
     ) -> None:
         """Ask through `client`, which needs the right to create TokenReviews."""
         self._settings = settings
@@ -42,7 +42,7 @@ class TokenReviews:
         self._administrator_scope = administrator_scope
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._memo: Memo[Principal] = Memo(
-            lifetime=settings.cache_seconds, capacity=REMEMBERED, clock=clock
+            lifetime=settings.cache_seconds, capacity=REMEMBERED, monotonic=monotonic
         )
 
     def may_know(self, claims: Mapping[str, Any]) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from polyfleet.api.core.errors import Unauthenticated
-from polyfleet.api.core.identity.clock import Clock, wall_clock
+from polyfleet.api.core.identity.clock import Clock, Monotonic, monotonic_clock, wall_clock
 from polyfleet.api.core.identity.signed_tokens import REFUSAL, SignatureMemo, sign, verified
 from polyfleet.api.core.identity.signing_keys import Purpose, SigningKeys
 from polyfleet.fleet.objects.user import AccessToken, User
@@ -32,14 +32,19 @@ class UserTokens:
     """Makes and reads user tokens."""
 
     def __init__(
-        self, keys: SigningKeys, *, lifetime: int = 3600, clock: Clock = wall_clock
+        self,
+        keys: SigningKeys,
+        *,
+        lifetime: int = 3600,
+        clock: Clock = wall_clock,
+        monotonic: Monotonic = monotonic_clock,
     ) -> None:
         """Sign with `keys`; a token holds for `lifetime` seconds."""
         self.lifetime = lifetime
         self._keys = keys
         self._clock = clock
         self._memo: SignatureMemo[UserTokenClaims] = SignatureMemo(
-            keys, lifetime=lifetime, capacity=REMEMBERED, clock=clock
+            keys, lifetime=lifetime, capacity=REMEMBERED, clock=clock, monotonic=monotonic
         )
 
     def issue(

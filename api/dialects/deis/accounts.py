@@ -16,6 +16,7 @@ from polyfleet.api.core.errors import (
 )
 from polyfleet.api.core.facade import Facade
 from polyfleet.api.core.identity.accounts import create_user
+from polyfleet.api.core.identity.clock import monotonic_clock
 from polyfleet.api.core.rate_limits import TokenBuckets
 from polyfleet.api.dialects.deis import bodies, schemas
 from polyfleet.api.dialects.deis.access import Caller, caller_of, user_of_name
@@ -131,7 +132,7 @@ class AccountRoutes:
             raise Forbidden("Registration is disabled")
         if mode == "admin_only":
             (await caller_of(self._facade, request)).require_administrator()
-        elif not self._registrations.take("", self._facade.clock().timestamp()):
+        elif not self._registrations.take("", monotonic_clock()):
             raise RateLimited("too many registrations", retry_after=1.0)
 
     async def _create(self, name: str, password: str, fields: dict[str, Any]) -> User:

@@ -61,9 +61,7 @@ class CommandRoutes:
     def __init__(self, facade: Facade, inboxes: Inboxes) -> None:
         self._facade = facade
         self._inboxes = inboxes
-        self._passwords = DevicePasswords(
-            memory=facade.settings.identity.password_memory, clock=facade.clock
-        )
+        self._passwords = DevicePasswords(memory=facade.settings.identity.password_memory)
 
     async def send(self, request: Request) -> Response:
         """Put a command into a device's inbox."""

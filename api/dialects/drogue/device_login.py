@@ -1,7 +1,6 @@
 """Devices that prove who they are by a password: `<device>@<application>`, or a user name."""
 
-from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -10,6 +9,7 @@ import anyio.to_thread
 
 from polyfleet.api.core.errors import Unauthenticated
 from polyfleet.api.core.identity import sha512_crypt
+from polyfleet.api.core.identity.clock import Monotonic, monotonic_clock
 from polyfleet.api.core.identity.credentials import Basic
 from polyfleet.api.core.identity.memo import Memo
 from polyfleet.api.core.identity.throttle import Throttle
@@ -26,9 +26,9 @@ _REFUSAL = "the credentials do not hold"
 class DevicePasswords:
     """Compares passwords of devices: in threads, few at once, remembered for a while."""
 
-    def __init__(self, *, memory: float, clock: Callable[[], datetime]) -> None:
-        self._memo: Memo[bool] = Memo(lifetime=memory, capacity=REMEMBERED, clock=clock)
-        self._throttle = Throttle(clock=clock)
+    def __init__(self, *, memory: float, monotonic: Monotonic = monotonic_clock) -> None:
+        self._memo: Memo[bool] = Memo(lifetime=memory, capacity=REMEMBERED, monotonic=monotonic)
+        self._throttle = Throttle(monotonic=monotonic)
         self._threads = anyio.CapacityLimiter(AT_ONCE)
 
     def concerns(self, basic: Basic, device: Device, application: Application) -> bool:

@@ -19,15 +19,23 @@ from polyfleet.kube.writer import Writer
 
 @dataclass
 class Clock:
-    """A clock that is set by hand."""
+    """A clock that is set by hand; `monotonic` is the one that nobody sets."""
 
     now: datetime = field(default_factory=lambda: datetime(2031, 5, 4, 12, 0, tzinfo=UTC))
+    passed: float = 0.0
 
     def __call__(self) -> datetime:
         return self.now
 
+    def monotonic(self) -> float:
+        return self.passed
+
     def advance(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
+        self.passed += seconds
+
+    def set_back(self, seconds: float) -> None:
+        self.now -= timedelta(seconds=seconds)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ def activity(fleet: Namespace, clock: Clock) -> Activity[Device]:
         fleet.cache.devices,
         fleet.writer,
         clock=clock,
+        monotonic=clock.monotonic,
         interval=INTERVAL,
         writes_per_second=100,
     )
@@ -55,6 +56,16 @@ async def test_the_first_sign_of_life_is_written_with_the_next_batch(
     assert await last_seen(fleet, device) == "2031-05-04T12:00:00Z"
 
 
+async def test_it_is_written_also_where_the_clock_is_set_back_meanwhile(
+    fleet: Namespace, activity: Activity[Device], clock: Clock
+) -> None:
+    device = await fleet.device("a")
+    activity.seen(device)
+    clock.set_back(3600)
+    assert await activity.flush(limit=10) == 1
+    assert await last_seen(fleet, device) == "2031-05-04T12:00:00Z"
+
+
 async def test_later_ones_are_written_once_in_an_interval(
     fleet: Namespace, activity: Activity[Device], clock: Clock
 ) -> None:
@@ -86,6 +97,7 @@ async def test_the_interval_grows_with_the_fleet(fleet: Namespace, clock: Clock)
         fleet.cache.devices,
         fleet.writer,
         clock=clock,
+        monotonic=clock.monotonic,
         interval=10,
         writes_per_second=0.01,
     )

@@ -25,6 +25,7 @@ def make_reports(fleet: Namespace, clock: Clock) -> MakeReports:
             fleet.cache.devices,
             fleet.writer,
             clock=clock,
+            monotonic=clock.monotonic,
             settings=ReportSettings(burst=BURST, interval=10, patience=60),
             packages=fleet.cache.packages,
             attribute_labels=labels,
@@ -135,14 +136,16 @@ async def test_a_report_that_knew_an_older_device_is_still_written(
     assert stored["status"]["reported"][0]["name"] == "a"
 
 
+@pytest.mark.parametrize("set_back", [0, 3600])
 async def test_over_its_rate_a_report_is_kept_and_the_latest_written_when_due(
-    fleet: Namespace, reports: ReportWriter, clock: Clock
+    fleet: Namespace, reports: ReportWriter, clock: Clock, set_back: float
 ) -> None:
     device = await spend_burst(reports, await fleet.device("a"))
     assert await reports.replace(device, "rdfm", said(n="kept")) is device
     assert await reports.replace(device, "rdfm", said(n="latest")) is device
     assert await reports.flush(limit=10) == 0
     assert (await known(fleet, device))["n"] == "burst 2"
+    clock.set_back(set_back)
     clock.advance(10.1)
     assert await reports.flush(limit=10) == 1
     assert await known(fleet, device) == {"n": "latest"}

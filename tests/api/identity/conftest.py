@@ -26,16 +26,24 @@ from tests.facade_client import facade_client
 
 
 class HandClock:
-    """A clock that stands still until it is moved."""
+    """A clock that stands still until it is moved; `monotonic` is the one that nobody sets."""
 
     def __init__(self) -> None:
         self.now = datetime.now(UTC)
+        self._passed = 0.0
 
     def __call__(self) -> datetime:
         return self.now
 
+    def monotonic(self) -> float:
+        return self._passed
+
     def advance(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
+        self._passed += seconds
+
+    def set_back(self, seconds: float) -> None:
+        self.now -= timedelta(seconds=seconds)
 
 
 @dataclass
@@ -110,7 +118,7 @@ def people(client: Client) -> People:
 
 @pytest.fixture
 async def keys(client: Client, clock: HandClock) -> AsyncIterator[SigningKeys]:
-    async with SigningKeys(client, clock=clock) as opened:
+    async with SigningKeys(client, monotonic=clock.monotonic) as opened:
         yield opened
 
 
@@ -122,7 +130,7 @@ def start_identity(
 
     def start(**changes: Any) -> Identity:
         settings = Settings(namespace=namespace, **changes)
-        return Identity(settings, client, people, keys, clock=clock)
+        return Identity(settings, client, people, keys, clock=clock, monotonic=clock.monotonic)
 
     return start
 

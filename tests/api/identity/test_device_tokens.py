@@ -143,7 +143,7 @@ async def test_a_replica_that_missed_the_rotation_takes_the_new_tokens(
     clock: HandClock,
 ) -> None:
     device = await people.device()
-    async with SigningKeys(client, clock=clock) as elsewhere:
+    async with SigningKeys(client, monotonic=clock.monotonic) as elsewhere:
         await elsewhere.rotate()
         issuer: Identity = start_identity()
         issuer.device_tokens._keys = elsewhere

@@ -34,7 +34,8 @@ def tokens_of(*devices: Device, clock: HandClock | None = None) -> EndpointToken
     store.replace_all(devices, "5")
     clock = clock or HandClock()
     settings = LimitSettings(mistakes_burst=MISTAKES, mistakes_per_second=1 / MISTAKE_SECONDS)
-    return EndpointTokens(store, Limits(settings, clock=clock), clock=clock)
+    limits = Limits(settings, monotonic=clock.monotonic)
+    return EndpointTokens(store, limits, monotonic=clock.monotonic)
 
 
 def whose(tokens: EndpointTokens, token: str, address: str = "somewhere") -> str:

@@ -1,15 +1,19 @@
+import pytest
+
 from polyfleet.api.core.identity.memo import Memo
 from tests.api.identity.conftest import HandClock
 
 
 def memo(clock: HandClock, capacity: int = 10) -> Memo[str]:
-    return Memo(lifetime=60, capacity=capacity, clock=clock)
+    return Memo(lifetime=60, capacity=capacity, clock=clock, monotonic=clock.monotonic)
 
 
-def test_a_value_is_remembered_until_its_time_is_over(clock: HandClock) -> None:
+@pytest.mark.parametrize("set_back", [0, 3600])
+def test_a_value_is_remembered_until_its_time_is_over(clock: HandClock, set_back: float) -> None:
     kept = memo(clock)
     key = kept.key("ada", "secret")
     kept.put(key, "uid")
+    clock.set_back(set_back)
     clock.advance(59)
     assert kept.get(key) == "uid"
     clock.advance(1)

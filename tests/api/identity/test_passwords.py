@@ -111,11 +111,19 @@ async def test_a_user_made_again_under_the_name_does_not_inherit_the_password(
         await identity.log_in("ada", password)
 
 
+@pytest.mark.parametrize("set_back", [0, 3600])
 async def test_a_password_that_was_right_is_remembered_for_a_minute(
-    client: Client, identity: Identity, people: People, password: str, clock: HandClock
+    client: Client,
+    identity: Identity,
+    people: People,
+    password: str,
+    clock: HandClock,
+    *,
+    set_back: float,
 ) -> None:
     await people.user("ada", password)
     await identity.log_in("ada", password)
+    clock.set_back(set_back)
     await client.delete_document(SECRETS, secret_name("ada"))
     clock.advance(59)
     await identity.log_in("ada", password)

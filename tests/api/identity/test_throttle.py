@@ -7,7 +7,7 @@ from tests.api.identity.conftest import HandClock
 
 @pytest.fixture
 def throttle(clock: HandClock) -> Throttle:
-    return Throttle(clock=clock)
+    return Throttle(monotonic=clock.monotonic)
 
 
 def fail(throttle: Throttle, name: str, times: int) -> None:
@@ -20,6 +20,15 @@ def test_five_attempts_are_free_and_the_sixth_must_wait(throttle: Throttle) -> N
     with pytest.raises(RateLimited) as refused:
         throttle.attempt("ada")
     assert refused.value.retry_after == pytest.approx(1)
+
+
+def test_a_clock_that_is_set_back_makes_no_pause_longer(
+    throttle: Throttle, clock: HandClock
+) -> None:
+    fail(throttle, "ada", 5)
+    clock.set_back(3600)
+    clock.advance(1)
+    throttle.attempt("ada")
 
 
 def test_the_pause_doubles_with_each_attempt(throttle: Throttle, clock: HandClock) -> None:

@@ -47,7 +47,14 @@ async def start_reviewer(
         def start(*accounts: str, **changes: Any) -> Identity:
             named = {f"{namespace}:{account}": ("rdfm_admin_ro",) for account in accounts}
             section = {"token_review": {"accounts": named}, **changes}
-            return Identity(Settings(identity=section), client, people, keys, clock=clock)
+            return Identity(
+                Settings(identity=section),
+                client,
+                people,
+                keys,
+                clock=clock,
+                monotonic=clock.monotonic,
+            )
 
         yield start
 
