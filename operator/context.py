@@ -16,6 +16,7 @@ from polyfleet.kube.writer import Writer
 from polyfleet.operator.limiter import Limiter
 from polyfleet.operator.reconcile.verdict import Notice
 from polyfleet.operator.rollout_counts import RolloutCounts
+from polyfleet.operator.serial_memory import SerialMemory
 from polyfleet.operator.settings import Settings
 from polyfleet.operator.workload_memory import WorkloadMemory
 
@@ -46,6 +47,7 @@ class Context:
     limiter: Limiter
     counts: RolloutCounts
     workloads: Workloads
+    serial_memory: SerialMemory = field(default_factory=SerialMemory)
     clock: Callable[[], datetime] = field(default=_now)
 
     @property

@@ -1,7 +1,6 @@
 """Which objects have to be looked at again when one changes."""
 
 from collections.abc import Callable, Iterable
-from datetime import datetime
 from typing import Any
 
 from polyfleet.fleet import selectors
@@ -15,10 +14,10 @@ from polyfleet.fleet.objects.package import Package
 from polyfleet.fleet.objects.rollout import Rollout
 from polyfleet.fleet.objects.user import User
 from polyfleet.fleet.serials import Numbered
-from polyfleet.kube.cache import Cache
 from polyfleet.kube.devices import IDENTITY
 from polyfleet.kube.releases import OF_USER
 from polyfleet.kube.store import Change, Store
+from polyfleet.operator.context import Context
 from polyfleet.operator.controllers import devices as device_controller
 from polyfleet.operator.indexes import (
     APPLICATION,
@@ -37,8 +36,6 @@ from polyfleet.operator.indexes import (
 )
 from polyfleet.operator.queue import Key
 from polyfleet.operator.reconcile.applications import named_users
-from polyfleet.operator.rollout_counts import RolloutCounts
-from polyfleet.operator.settings import Settings
 
 APPLICATION_KEY = "application"
 CLAIMS_KEY = "claims"
@@ -63,19 +60,13 @@ class Feed:
     It runs within the cache's own calls, so it only looks things up by index.
     """
 
-    def __init__(
-        self,
-        cache: Cache,
-        settings: Settings,
-        add: Callable[[Key], None],
-        clock: Callable[[], datetime],
-        counts: RolloutCounts,
-    ) -> None:
-        self._counts = counts
-        self._cache = cache
-        self._settings = settings
+    def __init__(self, context: Context, add: Callable[[Key], None]) -> None:
+        self._cache = context.cache
+        self._settings = context.settings
+        self._counts = context.counts
+        self._serials = context.serial_memory
+        self._clock = context.clock
         self._add = add
-        self._clock = clock
         self._ends: list[Callable[[], None]] = []
 
     def subscribe(self) -> None:
@@ -101,7 +92,8 @@ class Feed:
 
     def device_if_needed(self, device: Device) -> None:
         """Have a device looked at if something about it has to be written."""
-        if device_controller.needs_work(self._cache, self._settings, device, self._clock()):
+        settings, now = self._settings, self._clock()
+        if device_controller.needs_work(self._cache, settings, self._serials, device, now):
             self._add(Key(DEVICE_KEY, device.metadata.name))
 
     def members_of(self, group_name: str) -> Iterable[Device]:
@@ -128,6 +120,7 @@ class Feed:
             self._add(Key(DEVICES_KEY, item.spec.name))
 
     def _device(self, change: Change[Device]) -> None:
+        self._serials.note(change)
         old, new = change.old, change.new
         for name in self._counts.changed(old, new):
             self._add(Key(ROLLOUT_KEY, name))

@@ -104,7 +104,7 @@ class Leader:
             )
             for name in ("few", "bulk", "workloads")
         )
-        self._feed = Feed(context.cache, context.settings, self.add, context.clock, context.counts)
+        self._feed = Feed(context, self.add)
         self._workload_feed = WorkloadFeed(context.cache, context.workloads.cache, self.add)
 
     async def run(self) -> None:

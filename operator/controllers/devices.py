@@ -23,17 +23,21 @@ from polyfleet.operator.reconcile.devices import (
     wanted_labels,
 )
 from polyfleet.operator.reconcile.oversized import oversized_notice
+from polyfleet.operator.serial_memory import SerialMemory
 from polyfleet.operator.settings import Settings
 
 _UNSURE_SECONDS = 2.0
 
 
-def needs_work(cache: Cache, settings: Settings, device: Device, now: datetime) -> bool:
+def needs_work(
+    cache: Cache, settings: Settings, memory: SerialMemory, device: Device, now: datetime
+) -> bool:
     """Say whether there is something to write to the device; most have nothing."""
     if device.metadata.terminating:
         return False
     return bool(
-        needed(cache.devices, device) is not SerialNeed.KEEP
+        needed(cache.devices, device, memory) is not SerialNeed.KEEP
+        or memory.right_of(device) is not None
         or wanted_labels(device, cache.groups.get, settings.attribute_labels, now)
         or stale_groups(device, cache.groups.get)
         or _condition_patch(cache, device, now)
@@ -57,9 +61,11 @@ async def reconcile(context: Context, name: str) -> float | None:
         await context.limiter.acquire()
         device = await context.write(DEVICES, device, metadata=metadata)
     status = _condition_patch(cache, device, now)
-    if serial is not None and device.status.serial not in {None, serial}:
-        # Otherwise the status would still claim the one that belongs to an older device.
-        status = {"status": {**(status or {}).get("status", {}), "serial": serial}}
+    right = context.serial_memory.right_of(device)
+    if right is not None or (serial is not None and device.status.serial not in {None, serial}):
+        # It would be lost with the label, or the status claims one of an older device.
+        kept = device.serial if serial is None else serial
+        status = {"status": {**(status or {}).get("status", {}), "serial": kept}}
     if status is not None:
         notice = oversized_notice(device, device.spec)
         await context.limiter.acquire()

@@ -78,6 +78,34 @@ def test_a_serial_changed_by_hand_is_put_back(fleet: Any, unique: str, text: str
     assert fleet.get("DeviceGroup", unique)["status"]["serial"] == right
 
 
+@pytest.mark.parametrize("text", [None, "abc", "0", "9007199254740991"])
+def test_a_device_keeps_its_serial_whatever_becomes_of_the_label(
+    fleet: Any, unique: str, text: str | None
+) -> None:
+    fleet.create("Device", unique)
+    right = labels(fleet.adopted("Device", unique))["polyfleet.dev/serial"]
+    for _ in range(2):  # the second time it is in the status
+        fleet.patch("Device", unique, metadata={"labels": {"polyfleet.dev/serial": text}})
+        found = fleet.comes_to(
+            "Device", unique, lambda item: labels(item)["polyfleet.dev/serial"] == right
+        )
+        fleet.comes_to("Device", unique, lambda item: item["status"]["serial"] == int(right))
+    assert found["metadata"]["uid"] == fleet.get("Device", unique)["metadata"]["uid"]
+
+
+def test_no_device_takes_the_serial_of_another_by_an_edit(fleet: Any, unique: str) -> None:
+    first, second = (f"{unique}{letter}" for letter in "ab")
+    right = {}
+    for name in (first, second):
+        fleet.create("Device", name)
+        right[name] = labels(fleet.adopted("Device", name))["polyfleet.dev/serial"]
+    taken = {"polyfleet.dev/serial": right[second]}
+    fleet.patch("Device", first, metadata={"labels": taken})  # the older one
+    fleet.comes_to("Device", first, lambda item: item["status"]["serial"] == int(right[first]))
+    for name in (first, second):
+        assert labels(fleet.get("Device", name))["polyfleet.dev/serial"] == right[name]
+
+
 def test_a_device_whose_remembered_serial_belongs_to_another_gets_a_new_one(
     fleet: Any, unique: str
 ) -> None:
