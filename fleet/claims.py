@@ -19,7 +19,7 @@ from polyfleet.fleet.objects.claim import Claim
 from polyfleet.fleet.objects.device import Device
 
 YOUNG = timedelta(seconds=60)
-"""For how long a claim is believed whose holder is not there yet: it may be in the making."""
+"""For how long after it was written a claim is believed whose holder does not have the name yet."""
 
 ClaimType = Literal["Alias", "UserName", "Subject"]
 
@@ -71,12 +71,13 @@ def subjects(status: dict[str, Any]) -> frozenset[ClaimedName]:
 
 
 def is_needed(claim: Claim, holder: Device | Application | None, now: datetime) -> bool:
-    """Say whether a claim holds: its holder has the name, or may be in the making."""
+    """Say whether a claim holds: its holder has the name, or may be about to write it."""
     if holder is not None and claim.spec.holder.uid in (None, holder.metadata.uid):
         wanted = {name.object_name for name in claimed_by(holder)}
         if claim.metadata.name in wanted and not _is_gone(holder):
             return True
-    return now - parse(claim.metadata.creation_timestamp) < YOUNG
+    written = claim.metadata.changed_at or claim.metadata.creation_timestamp
+    return now - parse(written) < YOUNG
 
 
 def _is_gone(holder: Device | Application) -> bool:

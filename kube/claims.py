@@ -1,4 +1,8 @@
-"""Taking names that must be unique, and giving them back."""
+"""Taking names that must be unique, and giving them back.
+
+A claim is only ever deleted as it was when it was judged, and whoever takes a name that it holds
+already writes to the claim: nobody deletes it then by what was seen before.
+"""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -12,38 +16,47 @@ from polyfleet.fleet.objects.application import Application
 from polyfleet.fleet.objects.claim import Claim, ClaimHolder
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.kinds import APPLICATIONS, CLAIMS, DEVICES, Kind
-from polyfleet.fleet.objects.metadata import APPLICATION_LABEL
+from polyfleet.fleet.objects.metadata import APPLICATION_LABEL, KEPT_ANNOTATION
 from polyfleet.kube.errors import AlreadyExists, Conflict, NotFound
 from polyfleet.kube.writer import Writer
 
-_ATTEMPTS = 3
+_ATTEMPTS = 5
 _HOLDERS: dict[str, Kind[Any]] = {"Device": DEVICES, "Application": APPLICATIONS}
 
 
 async def take(
     writer: Writer, names: Iterable[ClaimedName], holder: ClaimHolder, now: datetime
-) -> list[ClaimedName]:
-    """Take all of the names for a holder, or none; return those that were not its own before.
+) -> list[Claim]:
+    """Take all of the names for a holder, or none; return the claims that it did not have before.
 
     The holder's uid is absent while it is not made. Raises Conflict if somebody else has one.
     """
-    taken: list[ClaimedName] = []
+    taken: list[Claim] = []
     try:
         for name in sorted(names):
-            if await _take_one(writer, name, holder, now):
-                taken.append(name)  # noqa: PERF401 - what was taken so far is needed on failure
+            claim = await _take_one(writer, name, holder, now)
+            if claim is not None:
+                taken.append(claim)
     except Conflict:
-        await release(writer, taken, holder)
+        await release(writer, taken)
         raise
     return taken
 
 
-async def release(writer: Writer, names: Iterable[ClaimedName], holder: ClaimHolder) -> None:
-    """Give names back that are the holder's; others stay."""
-    for name in names:
-        claim = await _read(writer, name)
-        if claim is not None and _is_held_by(claim, holder):
-            await _drop(writer, claim)
+async def held(writer: Writer, names: Iterable[ClaimedName], holder: ClaimHolder) -> list[Claim]:
+    """Return the holder's claims of the names. Asks the API server.
+
+    Who is about to give names up asks before, and releases these after: if somebody takes a name
+    for the same holder meanwhile, it stays taken.
+    """
+    claims = [await _read(writer, name) for name in sorted(names)]
+    return [claim for claim in claims if claim is not None and _is_held_by(claim, holder)]
+
+
+async def release(writer: Writer, claims: Iterable[Claim]) -> None:
+    """Give names back, but for those whose claims have changed."""
+    for claim in claims:
+        await _drop(writer, claim)
 
 
 async def holder_of(writer: Writer, name: ClaimedName, now: datetime) -> ClaimHolder | None:
@@ -54,25 +67,28 @@ async def holder_of(writer: Writer, name: ClaimedName, now: datetime) -> ClaimHo
     return claim.spec.holder
 
 
-async def _take_one(writer: Writer, name: ClaimedName, holder: ClaimHolder, now: datetime) -> bool:
+async def _take_one(
+    writer: Writer, name: ClaimedName, holder: ClaimHolder, now: datetime
+) -> Claim | None:
+    """Return the new claim; None if it was the holder's already."""
     for _ in range(_ATTEMPTS):
-        try:
-            await _create(writer, name, holder, now)
-        except AlreadyExists:
-            claim = await _read(writer, name)
-            if claim is None:
-                continue
-            if holder.uid is not None and _is_held_by(claim, holder):
-                return False
-            if await _holds(writer, claim, now):
-                break
-            await _drop(writer, claim)
+        with suppress(AlreadyExists):
+            return await _create(writer, name, holder, now)
+        claim = await _read(writer, name)
+        if claim is None:
+            continue
+        if holder.uid is not None and _is_held_by(claim, holder):
+            with suppress(NotFound, Conflict):
+                await _keep(writer, claim, now)
+                return None
+        elif await _holds(writer, claim, now):
+            break
         else:
-            return True
+            await _drop(writer, claim)
     raise Conflict(409, "Conflict", "the name is taken")
 
 
-async def _create(writer: Writer, name: ClaimedName, holder: ClaimHolder, now: datetime) -> None:
+async def _create(writer: Writer, name: ClaimedName, holder: ClaimHolder, now: datetime) -> Claim:
     spec: dict[str, Any] = {
         "type": name.type,
         "value": name.value,
@@ -85,7 +101,13 @@ async def _create(writer: Writer, name: ClaimedName, holder: ClaimHolder, now: d
     if name.application:
         spec["application"] = name.application
         labels[APPLICATION_LABEL] = application_label(name.application)
-    await writer.create(CLAIMS, name.object_name, spec, labels=labels)
+    return await writer.create(CLAIMS, name.object_name, spec, labels=labels)
+
+
+async def _keep(writer: Writer, claim: Claim, now: datetime) -> None:
+    """Make the claim young again: its holder may be about to write the name."""
+    patch = {"metadata": {"annotations": {KEPT_ANNOTATION: timestamp(now)}}}
+    await writer.patch(CLAIMS, claim, patch)
 
 
 async def _read(writer: Writer, name: ClaimedName) -> Claim | None:
@@ -105,10 +127,10 @@ async def _holds(writer: Writer, claim: Claim, now: datetime) -> bool:
 
 async def _drop(writer: Writer, claim: Claim) -> None:
     with suppress(NotFound, Conflict):
-        await writer.delete(CLAIMS, claim, checked=False)
+        await writer.delete(CLAIMS, claim)
 
 
 def _is_held_by(claim: Claim, holder: ClaimHolder) -> bool:
-    held = claim.spec.holder
-    same = (held.kind, held.name) == (holder.kind, holder.name)
-    return same and held.uid in (None, holder.uid)
+    named = claim.spec.holder
+    same = (named.kind, named.name) == (holder.kind, holder.name)
+    return same and named.uid in (None, holder.uid)

@@ -15,6 +15,7 @@ GROUP_LABEL_PREFIX = f"group.{GROUP}/"
 JOINED_LABEL_PREFIX = f"joined.{GROUP}/"
 ATTRIBUTE_LABEL_PREFIX = f"attr.{GROUP}/"
 DELETING_ANNOTATION = f"{GROUP}/deleting"
+KEPT_ANNOTATION = f"{GROUP}/kept"
 FINALIZER = f"{GROUP}/operator"
 NO_DATA = msgspec.Raw(b"{}")
 

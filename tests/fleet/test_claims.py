@@ -11,7 +11,7 @@ from polyfleet.fleet.claims import YOUNG, ClaimedName, claimed_by, is_needed
 from polyfleet.fleet.objects.application import Application, ApplicationSpec
 from polyfleet.fleet.objects.claim import Claim, ClaimHolder, ClaimSpec
 from polyfleet.fleet.objects.device import Device, DeviceSpec
-from polyfleet.fleet.objects.metadata import ObjectMeta
+from polyfleet.fleet.objects.metadata import ManagedFields, ObjectMeta
 
 BORN = datetime(2030, 1, 1, tzinfo=UTC)
 OLD = BORN + YOUNG
@@ -87,6 +87,17 @@ def test_a_claim_of_an_earlier_device_is_not_needed() -> None:
 
 def test_a_young_claim_is_believed() -> None:
     assert is_needed(a_claim(ALIAS), None, OLD - timedelta(microseconds=1))
+
+
+def test_a_claim_that_was_written_again_is_young_again() -> None:
+    claim = a_claim(ALIAS)
+    written = (ManagedFields(time="2030-01-01T00:30:00Z"),)
+    kept = msgspec.structs.replace(
+        claim, metadata=msgspec.structs.replace(claim.metadata, managed_fields=written)
+    )
+    again = BORN + timedelta(minutes=30)
+    assert is_needed(kept, None, again + YOUNG - timedelta(microseconds=1))
+    assert not is_needed(kept, None, again + YOUNG)
 
 
 def test_a_deleted_device_that_is_held_keeps_its_names() -> None:

@@ -110,11 +110,12 @@ class ApplicationRoutes:
         async def attempt(item: Application) -> bool:
             if item.metadata.terminating:
                 raise errors.NotFound("it is being deleted already")
+            unused = await claims.held(writer, claimed_by(item), _holder(item))
             try:
                 await writer.delete(APPLICATIONS, item)
             except Conflict:
                 return False
-            await claims.release(writer, claimed_by(item), _holder(item))
+            await claims.release(writer, unused)
             return True
 
         await writing.until_written(
@@ -139,7 +140,7 @@ class ApplicationRoutes:
         facade = self._facade
         name = given.name
         holder = ClaimHolder(kind=APPLICATIONS.name, name=name)
-        await claims.take(facade.writer, names, holder, facade.clock())
+        taken = await claims.take(facade.writer, names, holder, facade.clock())
         try:
             # Ours from birth: without it, a deletion before the operator has seen the application
             # would leave its devices behind for the next of the name.
@@ -151,7 +152,7 @@ class ApplicationRoutes:
                 finalizers=[FINALIZER, *finalizers.native(given.finalizers)],
             )
         except Invalid:
-            await claims.release(facade.writer, names, holder)
+            await claims.release(facade.writer, taken)
             raise
 
     async def _replace(
@@ -186,13 +187,14 @@ class ApplicationRoutes:
         names, before = subjects(data.get("status", {})), claimed_by(application)
         holder = _holder(application)
         await claims.take(writer, names - before, holder, self._facade.clock())
+        unused = await claims.held(writer, before - names, holder)
         try:
             changed = await writer.patch(APPLICATIONS, application, operations)
         except Conflict:
             return False
         if changed.metadata.terminating and not changed.metadata.finalizers:
             self._facade.cache.applications.remove(changed, confirmed=False)
-        await claims.release(writer, before - names, holder)
+        await claims.release(writer, unused)
         return True
 
 

@@ -1,6 +1,6 @@
 """Devices: list, make, show, change, remove."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
@@ -22,7 +22,7 @@ from polyfleet.fleet.claims import ClaimedName, claimed_by, device_names
 from polyfleet.fleet.instants import timestamp
 from polyfleet.fleet.names import application_label, object_name
 from polyfleet.fleet.objects.application import Application
-from polyfleet.fleet.objects.claim import ClaimHolder
+from polyfleet.fleet.objects.claim import Claim, ClaimHolder
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.kinds import DEVICES
 from polyfleet.fleet.objects.lock import is_disabled, without_lock
@@ -118,12 +118,14 @@ class DeviceRoutes:
         async def attempt(item: Device) -> bool:
             if item.metadata.terminating:
                 raise errors.NotFound("it is being deleted already")
+            unused: Sequence[Claim] = ()
+            if not item.metadata.finalizers:
+                unused = await claims.held(writer, claimed_by(item), _holder(item))
             try:
                 await writer.delete(DEVICES, item)
             except Conflict:
                 return False
-            if not item.metadata.finalizers:
-                await claims.release(writer, claimed_by(item), _holder(item))
+            await claims.release(writer, unused)
             return True
 
         await writing.until_written(writer, DEVICES, device, preconditions, attempt)
@@ -150,7 +152,7 @@ class DeviceRoutes:
         if is_disabled(given.spec):
             spec["disabled"] = True
         holder = ClaimHolder(kind=DEVICES.name, name=name)
-        await self._take(names, holder, home)
+        taken = await self._take(names, holder, home)
         try:
             device = await facade.writer.create(
                 DEVICES,
@@ -164,11 +166,11 @@ class DeviceRoutes:
                 finalizers=finalizers.native(given.finalizers),
             )
         except Invalid:
-            await claims.release(facade.writer, names, holder)
+            await claims.release(facade.writer, taken)
             raise
-        await self._confirm(device, protected.keys)
+        await self._confirm(device, taken, protected.keys)
 
-    async def _confirm(self, device: Device, keys: Any) -> None:
+    async def _confirm(self, device: Device, claimed: Sequence[Claim], keys: Any) -> None:
         """Keep a new device only if its name is nobody's alias and its keys are put away.
 
         Whoever takes an alias looks for devices after that; of two at once, one sees the other.
@@ -181,24 +183,27 @@ class DeviceRoutes:
                 await self._keys.add(device, keys)
                 return
         except (ApiError, errors.Unavailable):
-            await self._undo(device)
+            await self._undo(device, claimed)
             raise
-        await self._undo(device)
+        await self._undo(device, claimed)
         raise errors.AlreadyExists("the name is taken")
 
-    async def _undo(self, device: Device) -> None:
+    async def _undo(self, device: Device, claimed: Sequence[Claim]) -> None:
         writer = self._facade.writer
         with suppress(ApiError):
             await writer.delete(DEVICES, device, checked=False)
-            await claims.release(writer, claimed_by(device), _holder(device))
+            await claims.release(writer, claimed)
 
-    async def _take(self, names: frozenset[ClaimedName], holder: ClaimHolder, home: str) -> None:
+    async def _take(
+        self, names: frozenset[ClaimedName], holder: ClaimHolder, home: str
+    ) -> Sequence[Claim]:
         facade = self._facade
         taken = await claims.take(facade.writer, names, holder, facade.clock())
         for name in names:
             if await self._is_device(home, name.value):
-                await claims.release(facade.writer, taken, holder)
+                await claims.release(facade.writer, taken)
                 raise errors.Conflict("the name is taken by a device")
+        return taken
 
     async def _is_device(self, home: str, name: str) -> bool:
         if find_device(self._facade.cache.devices, home, name) is not None:
@@ -231,7 +236,11 @@ class DeviceRoutes:
             return True
         names, before = device_names(home, protected.spec), claimed_by(device)
         _check_aliases(given, names)
-        await self._take(names - before, _holder(device), home)
+        holder = _holder(device)
+        await self._take(names - before, holder, home)
+        # Of a device that is being deleted this may take the last finalizer, and with it the rest.
+        unused = names | before if device.metadata.terminating else before - names
+        freed = await claims.held(self._facade.writer, unused, holder)
         await self._keys.add(device, protected.keys)
         try:
             changed = await self._facade.writer.patch(DEVICES, device, operations)
@@ -240,15 +249,17 @@ class DeviceRoutes:
             if isinstance(error, Conflict):
                 return False
             raise
-        await self._tidy(changed, before - names)
+        await self._tidy(changed, freed)
         await self._keys.forget(changed, references(stored) - references(protected.spec))
         return True
 
-    async def _tidy(self, device: Device, unused: frozenset[ClaimedName]) -> None:
+    async def _tidy(self, device: Device, freed: Sequence[Claim]) -> None:
         if device.metadata.terminating and not device.metadata.finalizers:
             self._facade.cache.devices.remove(device, confirmed=False)
-            unused |= claimed_by(device)
-        await claims.release(self._facade.writer, unused, _holder(device))
+        else:
+            kept = {name.object_name for name in claimed_by(device)}
+            freed = [claim for claim in freed if claim.metadata.name not in kept]
+        await claims.release(self._facade.writer, freed)
 
 
 def routes(devices: DeviceRoutes) -> "list[Route]":
