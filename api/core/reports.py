@@ -7,15 +7,17 @@ when it is due (the latest wins), or refused, as the dialect wishes.
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal
+from weakref import WeakValueDictionary
 
 import structlog
 
-from polyfleet.api.core.errors import NotFound, RateLimited, Unavailable, from_api_error
+from polyfleet.api.core.errors import Invalid, NotFound, RateLimited, Unavailable, from_api_error
 from polyfleet.api.core.identity.clock import Monotonic, monotonic_clock
 from polyfleet.api.core.rate_limits import TokenBuckets
+from polyfleet.api.core.report import Report, combined, shown, supersede
 from polyfleet.api.core.updates import Failure, OfferMade, is_new_offer, update_change
 from polyfleet.api.settings import ReportSettings
 from polyfleet.fleet.attributes import Attribute, merge_source, mirrored_labels, replace_source
@@ -23,7 +25,6 @@ from polyfleet.fleet.instants import timestamp
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.kinds import DEVICES
 from polyfleet.fleet.objects.package import Package
-from polyfleet.fleet.visible_text import visible
 from polyfleet.kube import errors as kube
 from polyfleet.kube.store import Store
 from polyfleet.kube.writer import Writer
@@ -37,23 +38,6 @@ MAXIMUM_KEPT = 50_000
 Excess = Literal["keep", "refuse"]
 
 log = structlog.get_logger("polyfleet.reports")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What one source says about a device; None leaves a part as it is."""
-
-    source: str
-    attributes: tuple[Attribute, ...] | None = None
-    replaces: bool = False
-    version: str | None = None
-    capabilities: Mapping[str, bool] | None = None
-    offered: OfferMade | None = None
-    """What the device was just offered."""
-    progress: int | None = None
-    """How far the device is with it, in per cent."""
-    failed: Failure | None = None
-    """What it could not install."""
 
 
 class ReportWriter:
@@ -80,7 +64,9 @@ class ReportWriter:
         self._buckets = TokenBuckets(burst=settings.burst, interval=settings.interval)
         self._patience = settings.patience
         self._kept: dict[str, dict[str, Report]] = {}
-        self._writing: dict[tuple[str, str], Report] = {}
+        # One write of a device at a time, so that none overtakes an older one; a lock goes with
+        # the last who wants it.
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def replace(
         self,
@@ -102,7 +88,7 @@ class ReportWriter:
             source=source,
             attributes=tuple(attributes),
             replaces=True,
-            version=_shown(version),
+            version=shown(version),
             capabilities=capabilities,
         )
         return await self._report(device, report, excess)
@@ -121,7 +107,7 @@ class ReportWriter:
         report = Report(
             source=source,
             attributes=tuple(attributes),
-            version=_shown(version),
+            version=shown(version),
             capabilities=capabilities,
         )
         return await self._report(device, report, excess)
@@ -143,15 +129,15 @@ class ReportWriter:
         `RateLimited` is raised if too much waits already. Returns the device as it is then.
         """
         report = Report(source="", failed=Failure(package, reason))
-        waiting = self._kept.get(device.metadata.uid, {})
-        return await self._report(device, _combined(waiting.get(""), report), "keep")
+        return await self._report(device, report, "keep")
 
     def progress(self, device: Device, progress: int) -> None:
         """Note how far the device is, in per cent, with what it was offered last."""
         self._note_update(device, Report(source="", progress=progress))
 
     def _note_update(self, device: Device, report: Report) -> None:
-        waits = device.metadata.uid in self._kept
+        uid = device.metadata.uid
+        waits = uid in self._kept or self._is_written(uid)
         if waits or self._changes(device, report) is not None:
             with suppress(RateLimited):  # only news of the update is lost, not the update
                 self._keep(device, report)
@@ -195,43 +181,78 @@ class ReportWriter:
             log.warning("reports not written", devices=len(self._kept))
 
     async def _report(self, device: Device, report: Report, excess: Excess) -> Device:
-        waiting = self._kept.get(device.metadata.uid, {})
-        unchanged = self._changes(device, report) is None and report.source not in waiting
+        uid = device.metadata.uid
+        waits = report.source in self._kept.get(uid, {}) or self._is_written(uid)
+        unchanged = self._changes(device, report) is None and not waits
         if excess == "keep" and self._writer.away:
             if not unchanged:
                 self._keep(device, report)
             return device
         if unchanged:
             return await self._mirror(device)
-        if self._buckets.take(device.metadata.uid, self._monotonic()):
-            waiting.pop(report.source, None)
-            _supersede(waiting, report)
-            if excess == "keep":
-                return await self._write_soon(device, report)
-            return await self._write(device, report)
+        if self._buckets.take(uid, self._monotonic()):
+            return await self._write_on_top(device, report, excess)
         if excess == "refuse":
             wait = self._buckets.interval
             raise RateLimited(f"a device may report once in {wait:g} seconds", wait)
         self._keep(device, report)
         return device
 
-    async def _write_soon(self, device: Device, report: Report) -> Device:
-        """Write the report, or keep it if that takes too long; it is compared when it is due."""
-        place = device.metadata.uid, report.source
-        self._writing[place] = report
+    async def _write_on_top(self, device: Device, report: Report, excess: Excess) -> Device:
+        """Write the report together with what waits of its source.
+
+        What waited does so again if that fails; so does the report where it may (`keep`), and if
+        it takes too long.
+        """
+        uid = device.metadata.uid
+        older, versions, whole = None, tuple[Report, ...](), None
         try:
-            async with asyncio.timeout(self._patience):
-                return await self._write(device, report)
+            async with (
+                asyncio.timeout(self._patience if excess == "keep" else None),
+                self._turn_of(uid),
+            ):
+                older, versions = self._take(uid, report)
+                whole = combined(older, report)
+                return await self._write(device, whole)
         except (TimeoutError, Unavailable) as error:
+            if excess == "refuse":
+                self._put_back(uid, older, *versions)
+                raise
             log.info("report kept for later", reason=str(error) or "no answer at once")
-            # Unless the device has said all that anew while this one was under way.
-            if self._writing.get(place) is report or not report.replaces:
-                self._require_room(device.metadata.uid)
-                self._put_back(device.metadata.uid, report)
+            if whole is None:  # it had no turn yet, so it is newer than all that waits
+                self._keep(device, report)
+                return device
+            if older is None:
+                self._require_room(uid)
+            self._put_back(uid, whole)
             return device
-        finally:
-            if self._writing.get(place) is report:
-                del self._writing[place]
+        except BaseException:
+            self._put_back(uid, older, *versions)
+            raise
+
+    def _take(self, uid: str, report: Report) -> tuple[Report | None, tuple[Report, ...]]:
+        """Take out what the report goes on top of, and the versions that it supersedes."""
+        waiting = self._kept.get(uid, {})
+        older = waiting.pop(report.source, None)
+        versions = tuple(
+            Report(source=other.source, version=other.version)
+            for other in waiting.values()
+            if report.version is not None and other.version is not None
+        )
+        supersede(waiting, report)
+        if not waiting:
+            self._kept.pop(uid, None)
+        return older, versions
+
+    def _is_written(self, uid: str) -> bool:
+        lock = self._turns.get(uid)
+        return lock is not None and lock.locked()
+
+    def _turn_of(self, uid: str) -> asyncio.Lock:
+        lock = self._turns.get(uid)
+        if lock is None:
+            lock = self._turns[uid] = asyncio.Lock()
+        return lock
 
     def _require_room(self, uid: str) -> None:
         if uid not in self._kept and len(self._kept) >= MAXIMUM_KEPT:
@@ -241,8 +262,8 @@ class ReportWriter:
         uid = device.metadata.uid
         self._require_room(uid)
         reports = self._kept.setdefault(uid, {})
-        _supersede(reports, report)
-        reports[report.source] = _combined(reports.get(report.source), report)
+        supersede(reports, report)
+        reports[report.source] = combined(reports.get(report.source), report)
 
     async def _write_kept(self, uids: Sequence[str]) -> None:
         gate = asyncio.Semaphore(PARALLEL_WRITES)
@@ -256,23 +277,41 @@ class ReportWriter:
                 group.create_task(write(uid))
 
     async def _write_kept_of(self, uid: str) -> None:
-        reports = self._kept.pop(uid, {})
-        for report in reports.values():
-            device = self._store.by_uid(uid)
-            if device is None:
-                return
+        async with self._turn_of(uid):
+            left = self._kept.pop(uid, {})
             try:
-                await self._write(device, report)
-            except NotFound:
-                return
-            except Exception as error:  # noqa: BLE001 - a report is tried again, not lost
-                log.warning("report not written", error=repr(error))
-                self._put_back(uid, report)
+                for report in tuple(left.values()):
+                    if await self._is_done_with(uid, report):
+                        del left[report.source]
+            finally:
+                self._put_back(uid, *left.values())
 
-    def _put_back(self, uid: str, report: Report) -> None:
-        waiting = self._kept.setdefault(uid, {})
-        newer = waiting.get(report.source)
-        waiting[report.source] = report if newer is None else _combined(report, newer)
+    async def _is_done_with(self, uid: str, report: Report) -> bool:
+        """Write a report that was kept; return False if it is to be tried again."""
+        device = self._store.by_uid(uid)
+        if device is None:
+            return True
+        name = device.metadata.name
+        try:
+            await self._write(device, report)
+        except NotFound:
+            return True
+        except Invalid as error:
+            log.warning("report dropped", device=name, source=report.source, error=repr(error))
+            return True
+        except Exception as error:  # noqa: BLE001 - a report is tried again, not lost
+            log.warning("report not written", device=name, error=repr(error))
+            return False
+        return True
+
+    def _put_back(self, uid: str, *reports: Report | None) -> None:
+        """Keep reports that are older than all that is kept of the device."""
+        for report in filter(None, reports):
+            waiting = self._kept.setdefault(uid, {})
+            newer = waiting.get(report.source)
+            told = any(other.version is not None for other in waiting.values())
+            older = replace(report, version=None) if told else report
+            waiting[report.source] = older if newer is None else combined(older, newer)
 
     async def _write(self, device: Device, report: Report) -> Device:
         uid = device.metadata.uid
@@ -338,53 +377,3 @@ class ReportWriter:
     def _version_of(self, package: str) -> str | None:
         found = self._packages.get(package) if self._packages is not None else None
         return found.spec.version if found is not None else None
-
-
-def _shown(version: str | None) -> str | None:
-    """Return a version as people see it in lists: a device may tell anything."""
-    return None if version is None else visible(version)
-
-
-def _supersede(waiting: dict[str, Report], newer: Report) -> None:
-    """Take out of older reports, of any source, what a device has only one of."""
-    if newer.version is not None:
-        for source, older in waiting.items():
-            waiting[source] = replace(older, version=None)
-
-
-def _combined(older: Report | None, newer: Report) -> Report:
-    """Return what two reports of one source say together; the newer one wins."""
-    if older is None:
-        return newer
-    attributes = newer.attributes
-    if attributes is None or older.attributes is None or newer.replaces:
-        attributes = newer.attributes if newer.attributes is not None else older.attributes
-    else:
-        named = {attribute.name: attribute for attribute in (*older.attributes, *attributes)}
-        attributes = tuple(named.values())
-    return replace(
-        newer,
-        attributes=attributes,
-        replaces=newer.replaces or older.replaces,
-        version=newer.version if newer.version is not None else older.version,
-        capabilities=newer.capabilities if newer.capabilities is not None else older.capabilities,
-        offered=_combined_offer(older, newer),
-        progress=_combined_progress(older, newer),
-        failed=newer.failed if newer.offered is not None else newer.failed or older.failed,
-    )
-
-
-def _combined_offer(older: Report, newer: Report) -> OfferMade | None:
-    """Return the latest offer; one made again is the one made first, unless that had failed."""
-    before, after = older.offered, newer.offered
-    if before is None or after is None:
-        return after or before
-    return before if before[:2] == after[:2] and older.failed is None else after
-
-
-def _combined_progress(older: Report, newer: Report) -> int | None:
-    """Return the latest progress; a new offer begins again."""
-    if newer.progress is not None:
-        return newer.progress
-    same = newer.offered is None or _combined_offer(older, newer) is older.offered
-    return older.progress if same else None
