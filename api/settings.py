@@ -93,7 +93,7 @@ class EnrollmentSettings(_Section):
     maximum: int = Field(default=10_000, ge=1)
     """Devices that may wait in all."""
     maximum_per_source: int = Field(default=1_000, ge=1)
-    """Devices of one source address that may wait."""
+    """Devices of one source that may wait: an IPv4 address, or the first 64 bits of an IPv6 one."""
     maximum_per_device: int = Field(default=64, ge=1)
     """Keys offered under one device id."""
 

@@ -1,9 +1,8 @@
-"""Letting devices in: how many may ask, and what an accepted one becomes."""
+"""Letting devices in: what one that asked becomes."""
 
-from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -12,58 +11,6 @@ from polyfleet.fleet.instants import timestamp
 from polyfleet.fleet.objects.device import Device, DeviceSpec
 from polyfleet.fleet.objects.enrollment import Enrollment
 from polyfleet.fleet.objects.metadata import ObjectMeta
-
-
-class Limits(NamedTuple):
-    """How many Enrollments may wait: from one source address, for one device id, in all."""
-
-    per_source: int = 100
-    per_device: int = 8
-    total: int = 10_000
-
-
-class Admit(NamedTuple):
-    """There is room."""
-
-
-class Refuse(NamedTuple):
-    """There is no room; `reason` says which limit is reached."""
-
-    reason: str
-
-
-class Replace(NamedTuple):
-    """There is room once `enrollment` is dropped."""
-
-    enrollment: Enrollment
-
-
-def admit(
-    existing: Iterable[Enrollment], candidate: Enrollment, limits: Limits
-) -> Admit | Refuse | Replace:
-    """Decide whether one more Enrollment may be stored beside the existing ones.
-
-    The limits of a source address and of a device id come before the limit of all. At that one
-    the newest of the most crowded source goes, so that one source cannot shut out the others;
-    an approved one never goes.
-    """
-    others = [item for item in existing if item.metadata.name != candidate.metadata.name]
-    source = candidate.spec.source_address
-    by_source = Counter(item.spec.source_address for item in others)
-    if source is not None and by_source[source] >= limits.per_source:
-        return Refuse("too many devices ask to be let in from this address")
-    if sum(_same_device(item, candidate) for item in others) >= limits.per_device:
-        return Refuse("too many keys ask to be let in for this device id")
-    if len(others) < limits.total:
-        return Admit()
-    droppable = [item for item in others if item.spec.approval != "Approved"]
-    if not droppable:
-        return Refuse("too many devices ask to be let in")
-    by_source = Counter(item.spec.source_address for item in droppable)
-    crowded, count = max(by_source.items(), key=lambda entry: (entry[1], entry[0] or ""))
-    if by_source[source] + 1 >= count:
-        return Refuse("too many devices ask to be let in")
-    return Replace(max((i for i in droppable if i.spec.source_address == crowded), key=_age))
 
 
 def device_spec(enrollment: Enrollment, now: datetime) -> dict[str, Any]:
@@ -101,15 +48,3 @@ def rotated_spec(enrollment: Enrollment, now: datetime) -> dict[str, Any]:
 def is_accepted(enrollment: Enrollment, device: Device) -> bool:
     """Say whether the device already is what the Enrollment asks for."""
     return device.spec.public_keys == (enrollment.spec.public_key,)
-
-
-def _same_device(left: Enrollment, right: Enrollment) -> bool:
-    return (left.spec.application, left.spec.device_id) == (
-        right.spec.application,
-        right.spec.device_id,
-    )
-
-
-def _age(enrollment: Enrollment) -> tuple[str, str, str]:
-    meta = enrollment.metadata
-    return (meta.creation_timestamp, enrollment.spec.created_at, meta.name)

@@ -12,19 +12,19 @@ from polyfleet.api.core.identity.clock import Monotonic, monotonic_clock
 from polyfleet.api.core.rate_limits import TokenBuckets
 from polyfleet.api.settings import EnrollmentSettings, ReportSettings
 from polyfleet.fleet.attributes import Attribute, decode, documents
-from polyfleet.fleet.enrollment import Limits, Refuse, Replace, admit
 from polyfleet.fleet.instants import timestamp
 from polyfleet.fleet.keys import fingerprint
 from polyfleet.fleet.names import enrollment_name
 from polyfleet.fleet.objects.enrollment import Enrollment, EnrollmentSpec
 from polyfleet.fleet.objects.kinds import ENROLLMENTS
 from polyfleet.fleet.objects.metadata import APPLICATION_LABEL, ObjectMeta
+from polyfleet.fleet.waiting_room import Limits, Refuse, Replace, WaitingRoom
 from polyfleet.kube import errors as kube
+from polyfleet.kube.changes import Change
 from polyfleet.kube.store import Store
 from polyfleet.kube.writer import Writer
 
 _DEVICE = "application and id"
-_SOURCE = "source address"
 _LARGEST_CREATING = 64
 _ATTEMPTS = 4
 
@@ -61,15 +61,16 @@ class Enrollments:
         self._appearances = appearances
         self._clock = clock
         self._monotonic = monotonic
-        self._limits = Limits(
+        room = Limits(
             per_source=limits.maximum_per_source,
             per_device=limits.maximum_per_device,
             total=limits.maximum,
         )
+        self._room = WaitingRoom(room, store.values())
+        store.subscribe(self._note)
         self._buckets = TokenBuckets(burst=reports.burst, interval=reports.interval)
-        self._creating: dict[str, Enrollment] = {}
+        self._creating: set[str] = set()
         store.add_index(_DEVICE, _device)
-        store.add_index(_SOURCE, _source)
 
     async def ask(self, candidate: Candidate) -> None:
         """Note that a device asks to be let in; what cannot be stored is logged."""
@@ -116,9 +117,11 @@ class Enrollments:
         if name in self._creating or len(self._creating) >= _LARGEST_CREATING:
             return
         spec = _spec(candidate, timestamp(self._clock()))
-        if not await self._make_room(name, candidate):
+        planned = _planned(name, candidate)
+        if not await self._make_room(planned):
             return
-        self._creating[name] = _planned(name, candidate)
+        self._creating.add(name)
+        self._room.put(planned)
         try:
             with suppress(kube.AlreadyExists):
                 made = await self._writer.create(
@@ -131,26 +134,15 @@ class Enrollments:
         except kube.Invalid as error:
             log.warning("enrollment refused", error=error.message)
         finally:
-            del self._creating[name]
+            self._creating.discard(name)
+            self._room.remove(name)
+            stored = self._store.get(name)
+            if stored is not None:
+                self._room.put(stored)
 
-    async def _make_room(self, name: str, candidate: Candidate) -> bool:
-        if self._is_crowded(_SOURCE, candidate.source_address, self._limits.per_source):
-            log.info("enrollment refused", reason="too many from one address")
-            return False
-        place = (candidate.application, candidate.device_id)
-        room = len(self._store) + len(self._creating) < self._limits.total
-        if room and not self._is_crowded(_DEVICE, place, self._limits.per_device):
-            return True  # the ordinary case, which must not cost a look at all who wait
-        return await self._make_room_for(_planned(name, candidate))
-
-    def _is_crowded(self, index: str, key: Hashable, most: int) -> bool:
-        making = sum(key in _KEYS[index](item) for item in self._creating.values())
-        return key is not None and self._store.count(index, key) + making >= most
-
-    async def _make_room_for(self, planned: Enrollment) -> bool:
+    async def _make_room(self, planned: Enrollment) -> bool:
         for _ in range(_ATTEMPTS):
-            others = [*self._store.values(), *self._creating.values()]
-            verdict = admit(others, planned, self._limits)
+            verdict = self._room.admit(planned)
             if isinstance(verdict, Refuse):
                 log.info("enrollment refused", reason=verdict.reason)
                 return False
@@ -172,6 +164,12 @@ class Enrollments:
             return False
         log.info("enrollment dropped for another", name=name)
         return True
+
+    def _note(self, change: Change[Enrollment]) -> None:
+        if change.new is not None:
+            self._room.put(change.new)
+        elif change.old is not None:
+            self._room.remove(change.old.metadata.name)
 
     async def _refresh(self, known: Enrollment, candidate: Candidate) -> None:
         if decode(known.spec.metadata) == candidate.attributes:
@@ -217,11 +215,6 @@ def _device(item: Enrollment) -> Iterable[Hashable]:
     yield item.spec.application, item.spec.device_id
 
 
-def _source(item: Enrollment) -> Iterable[Hashable]:
-    if item.spec.source_address is not None:
-        yield item.spec.source_address
-
-
 def _key_of(item: Enrollment) -> str | None:
     try:
         return fingerprint(item.spec.public_key)
@@ -231,6 +224,3 @@ def _key_of(item: Enrollment) -> str | None:
 
 def _birth(item: Enrollment) -> tuple[str, str]:
     return item.spec.created_at or item.metadata.creation_timestamp, item.metadata.name
-
-
-_KEYS = {_DEVICE: _device, _SOURCE: _source}

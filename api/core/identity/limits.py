@@ -5,6 +5,7 @@ from polyfleet.api.core.identity.clock import Monotonic, monotonic_clock
 from polyfleet.api.core.identity.settings import LimitSettings
 from polyfleet.api.core.rate_limits import TokenBuckets
 from polyfleet.fleet.rights import Principal
+from polyfleet.fleet.sources import source_of
 
 REMEMBERED = 65_536
 
@@ -14,7 +15,8 @@ class Limits:
 
     An address that was wrong too often may go on with credentials that are known to hold: only
     what costs something to check (a password's hash, a question to an identity provider) is
-    refused. So nobody locks out those who share an address with a guesser.
+    refused. So nobody locks out those who share an address with a guesser. Of an IPv6 address the
+    network counts: whoever has one address of it has them all.
     """
 
     def __init__(self, settings: LimitSettings, *, monotonic: Monotonic = monotonic_clock) -> None:
@@ -32,13 +34,13 @@ class Limits:
 
     def admit(self, address: str) -> None:
         """Raise RateLimited if an address was wrong too often to be worth a costly check."""
-        pause = self._mistakes.wait(address, self._monotonic())
+        pause = self._mistakes.wait(source_of(address), self._monotonic())
         if pause > 0:
             raise RateLimited("too many failed logins from this address", retry_after=pause)
 
     def mistake(self, address: str) -> None:
         """Count credentials that did not hold."""
-        self._mistakes.take(address, self._monotonic())
+        self._mistakes.take(source_of(address), self._monotonic())
 
 
 def _buckets(burst: int, per_second: float) -> TokenBuckets:

@@ -88,6 +88,17 @@ async def test_the_call_knows_who_makes_it(
         assert record.principal.uid == login.user.metadata.uid == user.metadata.uid
 
 
+def test_all_addresses_of_an_ipv6_network_share_their_mistakes(clock: HandClock) -> None:
+    settings = LimitSettings(mistakes_burst=2, mistakes_per_second=0.5)
+    limits = Limits(settings, monotonic=clock.monotonic)
+    for number in range(3):
+        limits.mistake(f"2001:db8::{number}")
+    with pytest.raises(RateLimited):
+        limits.admit("2001:db8::9")
+    limits.admit("2001:db8:0:1::9")
+    limits.admit("192.0.2.1")
+
+
 def test_a_budget_comes_back_with_time_and_is_each_callers_own(clock: HandClock) -> None:
     limits = Limits(LimitSettings(calls_burst=2, calls_per_second=0.5), monotonic=clock.monotonic)
     ada, bo = (Principal(kind="user", name=name, uid=name) for name in ("ada", "bo"))

@@ -4,6 +4,8 @@ import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from polyfleet.api.dialects.rdfm.refusals import Refusals
 from tests.dialects.rdfm.fleet import Fleet, rsa_key
 from tests.facade_fixtures import StartFacade
@@ -72,7 +74,16 @@ def test_a_full_waiting_room_does_not_shut_out_known_devices(start_facade: Start
         assert known.ask().status_code == 200
 
 
-def test_a_crowd_from_one_address_does_not_shut_out_another(start_facade: StartFacade) -> None:
+@pytest.mark.parametrize(
+    ("crowd", "elsewhere"),
+    [
+        (["192.0.2.1", "192.0.2.1", "::ffff:192.0.2.1", "192.0.2.1"], "192.0.2.2"),
+        (["2001:db8::1", "2001:db8::2", "2001:db8::f:3", "2001:db8::4"], "2001:db8:0:1::1"),
+    ],
+)
+def test_a_crowd_from_one_address_does_not_shut_out_another(
+    start_facade: StartFacade, crowd: list[str], elsewhere: str
+) -> None:
     settings = {"enrollment": {"maximum": 3}, "trusted_proxies": ("127.0.0.1",), "insecure": True}
     with start_facade(**settings) as server, server.client() as caller:
         fleet = Fleet(server, caller, caller)
@@ -80,9 +91,9 @@ def test_a_crowd_from_one_address_does_not_shut_out_another(start_facade: StartF
         def ask(name: str, address: str) -> None:
             assert fleet.stranger(name).ask(**{"X-Forwarded-For": address}).status_code == 401
 
-        for name in ("one", "two", "three", "four"):
-            ask(name, "192.0.2.1")
-        ask("elsewhere", "192.0.2.2")
+        for name, address in zip(("one", "two", "three", "four"), crowd, strict=True):
+            ask(name, address)
+        ask("elsewhere", elsewhere)
         waiting = [item["mac_address"] for item in caller.get("/api/v1/auth/pending").json()]
         assert waiting == ["one", "two", "elsewhere"]
 
