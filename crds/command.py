@@ -25,10 +25,17 @@ _BASE64 = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
 Base64 = Annotated[str, Field(max_length=_MAXIMUM_BASE64, pattern=_BASE64)]
 
 
+# It becomes a header of HTTP, and what none can hold would be lost with the command.
+MediaType = Annotated[
+    ShortText,
+    Rule(r"self.matches(r'^[\t -~]*$')", "must be of printable ASCII characters, as a header is"),
+]
+
+
 class Payload(Part):
     """Bytes, at most 64 KiB."""
 
-    content_type: ShortText | None = None
+    content_type: MediaType | None = None
     """Their media type; absent: application/octet-stream."""
     base64: Base64 | None = None
     """The bytes in base64."""

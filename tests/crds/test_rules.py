@@ -161,6 +161,10 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("Command", {"payload": {"base64": "-_8="}}, "spec.payload.base64"),
     ("Command", {"payload": {"base64": "AAA"}}, "spec.payload.base64"),
     ("Command", {"payload": {"base64": "A" * 87_388}}, "Too long"),
+    *(
+        ("Command", {"payload": {"contentType": text}}, "must be of printable ASCII characters")
+        for text in ("text/plain; x=\N{RIGHTWARDS ARROW}", "a\r\nX-Y: z", "\x7f", "text/plaïn")
+    ),
     ("User", {"name": ""}, "at least 1 chars long"),
     ("User", {"scopes": ["a", "a"]}, "Duplicate value"),
     ("User", {"password": "secret"}, "unknown field"),
@@ -211,6 +215,7 @@ IMMUTABLE: list[tuple[str, dict[str, Any]]] = [
     ("Enrollment", {"deviceId": "other"}),
     ("Enrollment", {"publicKey": "other"}),
     ("Command", {"payload": {"base64": "AAAA"}}),
+    ("Command", {"payload": {"contentType": "text/plain;\tcharset=utf-8"}}),
     ("User", {"name": "other"}),
     ("AccessToken", {"scopes": ["everything"]}),
     ("Build", {"image": "other"}),

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
-from urllib.parse import quote
 
 import orjson
 from starlette.requests import Request
@@ -25,6 +24,7 @@ from polyfleet.api.dialects.drogue.access import (
     caller_of,
     device_of_name,
 )
+from polyfleet.api.dialects.drogue.deliveries import OCTETS, delivery, is_header
 from polyfleet.api.dialects.drogue.device_login import DevicePasswords
 from polyfleet.api.dialects.drogue.documents import data_of
 from polyfleet.api.dialects.drogue.errors import NotAcceptable, NotLoggedIn
@@ -50,9 +50,6 @@ _LONGEST_CONTENT_TYPE = 256
 _LONGEST_STATUS = 256
 _CODE = re.compile("0|[1-9][0-9]{0,2}")
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?")
-_OCTETS = "application/octet-stream"
-# Printable ASCII but for the sign that begins an escape: headers hold nothing else for sure.
-_PLAIN = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
 
 
 class CommandRoutes:
@@ -105,7 +102,7 @@ class CommandRoutes:
         )
         if command is None:
             raise errors.NotFound("there is no command")
-        return _delivery(command)
+        return delivery(command)
 
     async def outbox(self, request: Request) -> Response:
         """Keep a device's answer to a command."""
@@ -256,8 +253,10 @@ async def _payload(request: Request) -> dict[str, str] | None:
     content_type = request.headers.get("content-type", "").strip()
     if not body and not content_type:
         return None
-    if len(content_type) > _LONGEST_CONTENT_TYPE or not content_type.isascii():
+    if len(content_type) > _LONGEST_CONTENT_TYPE:
         raise errors.Invalid("content-type", f"has more than {_LONGEST_CONTENT_TYPE} characters")
+    if content_type and not is_header(content_type):
+        raise errors.Invalid("content-type", "must be of printable ASCII characters")
     kind = content_type.partition(";")[0].strip().lower()
     if body and (kind == "application/json" or kind.endswith("+json")):
         try:
@@ -265,22 +264,9 @@ async def _payload(request: Request) -> dict[str, str] | None:
         except orjson.JSONDecodeError:
             raise NotAcceptable("the payload is not the JSON that it is said to be") from None
     return {
-        "contentType": content_type or _OCTETS,
+        "contentType": content_type or OCTETS,
         "base64": base64.b64encode(body).decode(),
     }
-
-
-def _delivery(command: Command) -> Response:
-    headers = {
-        "Command": quote(command.spec.name, safe=_PLAIN),
-        "Request": command.metadata.name,
-        "Cache-Control": "no-store",
-    }
-    payload = command.spec.payload
-    if payload is None:
-        return Response(headers=headers)
-    body = base64.b64decode(payload.base64)
-    return Response(body, headers={**headers, "Content-Type": payload.content_type})
 
 
 def _told(command: Command) -> dict[str, Any] | None:
