@@ -2,11 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from types import MappingProxyType
 from typing import Protocol, TypeVar
 
 from polyfleet.fleet import artifacts, membership
+from polyfleet.fleet.memory import is_long, remembering
 from polyfleet.fleet.objects.application import Application
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.group import DeviceGroup, DeviceGroupSpec
@@ -15,12 +15,12 @@ from polyfleet.fleet.objects.package import Package
 from polyfleet.fleet.objects.rollout import Rollout
 from polyfleet.fleet.resolve.facts import Takes
 from polyfleet.fleet.resolve.node import Node, node_of
-from polyfleet.fleet.resolve.offers import Offers, choose, offers_for
+from polyfleet.fleet.resolve.offers import Asker, Offers, choose, offers_for
 from polyfleet.fleet.resolve.plan import Plan, plan_for
 from polyfleet.fleet.resolve.policy_version import decide
 
 MAX_PLANS = 2048
-MAX_MEMOISED = 65_536
+MOST_ANSWERS = 65_536
 
 
 class _Owned(Protocol):
@@ -42,8 +42,8 @@ class Catalogue:
     """What there is to be offered, without what is being deleted or has lost its application.
 
     `applications`, `groups`, `packages` and `rollouts` are by object name. Plans and decisions
-    are remembered inside, in bounded numbers; they never change an answer. Build a new catalogue
-    when one of the four kinds changes.
+    are remembered inside, in bounded numbers, unless what the device tells is long; they never
+    change an answer. Build a new catalogue when one of the four kinds changes.
     """
 
     def __init__(
@@ -67,8 +67,8 @@ class Catalogue:
         # Keyed by identity: a group's spec is long to hash, and holding it keeps the id its own.
         self._plans: dict[tuple[int, str | None, Takes], tuple[DeviceGroupSpec, Plan]] = {}
         self._offers: dict[str, Offers] = {}
-        self.decide = lru_cache(maxsize=MAX_MEMOISED)(decide)
-        self.choose = lru_cache(maxsize=MAX_MEMOISED)(choose)
+        self.decide = remembering(decide, _told_for_policy, MOST_ANSWERS)
+        self.choose = remembering(choose, _told_for_offers, MOST_ANSWERS)
 
     @classmethod
     def build(
@@ -111,8 +111,12 @@ class Catalogue:
             return found[1]
         nodes = [node for name in group.spec.packages if (node := self.node(name, group, takes))]
         plan = plan_for(group.metadata.name, version, device_type, nodes)
-        while len(self._plans) >= MAX_PLANS:
-            del self._plans[next(iter(self._plans))]
+        if is_long((device_type,)):
+            return plan
+        if len(self._plans) >= MAX_PLANS:
+            # Devices choose their type. Decisions hold on to their plans, so they go together.
+            self._plans.clear()
+            self.decide = remembering(decide, _told_for_policy, MOST_ANSWERS)
         self._plans[key] = (group.spec, plan)
         return plan
 
@@ -157,6 +161,16 @@ class Catalogue:
         if artifacts.is_missing(package):
             return "has lost its file: the store does not have it"
         return _lacking(package, takes)
+
+
+def _told_for_policy(
+    plan: Plan, version: str | None, values: tuple[str | None, ...]
+) -> Iterable[str | None]:
+    return (plan.device_type, version, *values)
+
+
+def _told_for_offers(_: Offers, asker: Asker) -> Iterable[str | None]:
+    return (asker.device_type, asker.version, *asker.values, *asker.labels)
 
 
 def _lacking(package: Package, takes: Takes) -> str | None:

@@ -1,7 +1,6 @@
 """The query string of a list: which page, which devices, in which order."""
 
 import re
-from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
@@ -16,6 +15,7 @@ from polyfleet.api.dialects.inventory.index.facts import (
 )
 from polyfleet.api.dialects.inventory.index.query import Condition, FieldName, Order, Scalar
 from polyfleet.fleet.instants import parse, timestamp
+from polyfleet.fleet.memory import remembering
 
 DEFAULT_PER_PAGE = 10
 MOST_PER_PAGE = 500
@@ -65,9 +65,17 @@ class Listing(NamedTuple):
     order: tuple[Order, ...]
 
 
-@lru_cache(_REMEMBERED)
 def read_listing(query_string: bytes) -> Listing:
     """Read a list of devices' query string. Raises Invalid."""
+    return _listing(query_string)
+
+
+def read_paging(query_string: bytes) -> Paging:
+    """Read the query string of a list that is only paged. Raises Invalid."""
+    return _plain_paging(query_string)
+
+
+def _read_listing(query_string: bytes) -> Listing:
     given = _parameters(query_string)
     paging = _paging(query_string, given)
     conditions = []
@@ -83,12 +91,6 @@ def read_listing(query_string: bytes) -> Listing:
         raise Invalid("", f"at most {MOST_CONDITIONS} attributes can be searched at once")
     conditions += [_filter(name, value) for name, value in filters]
     return Listing(paging, tuple(conditions), _order(given.get("sort", "")))
-
-
-@lru_cache(_REMEMBERED)
-def read_paging(query_string: bytes) -> Paging:
-    """Read the query string of a list that is only paged. Raises Invalid."""
-    return _paging(query_string, _parameters(query_string))
 
 
 def field_of(name: str) -> FieldName:
@@ -182,3 +184,11 @@ def _order(text: str) -> tuple[Order, ...]:
     if len(keys) > MOST_SORT_KEYS:
         raise Invalid("sort", f"at most {MOST_SORT_KEYS} attributes can be sorted by")
     return tuple(keys)
+
+
+def _read_paging(query_string: bytes) -> Paging:
+    return _paging(query_string, _parameters(query_string))
+
+
+_listing = remembering(_read_listing, lambda query_string: (query_string,), _REMEMBERED)
+_plain_paging = remembering(_read_paging, lambda query_string: (query_string,), _REMEMBERED)

@@ -18,7 +18,11 @@ Operator = Literal[
 Test = Callable[[Value | None], bool]
 
 LONGEST_PATTERN = 256
-_MOST_PATTERNS = 256
+_MOST_PATTERNS = 16
+_PATTERN_BYTES = 8 * 2**20
+"""What even a short pattern can take: the engine's own limit."""
+_SCALAR_BYTES = 100
+"""What a scalar in a set takes beside its characters."""
 
 _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
     "less": operator.lt,
@@ -57,6 +61,11 @@ class Query(NamedTuple):
         """Return the fields that it reads."""
         return {part.field for part in self.conditions} | {part.field for part in self.order}
 
+    def size(self) -> int:
+        """Return about how many bytes it takes to remember the query and its tests."""
+        names = sum(len(name) for _, name in self.fields())
+        return 4 * names + sum(map(_size, self.conditions))
+
 
 def predicate(condition: Condition) -> Test:
     """Return the function that says whether a device's value (None: it has none) fits."""
@@ -92,6 +101,17 @@ def pattern(text: str) -> Callable[[Scalar], bool]:
     except SchemaError:
         raise ValueError("not a regular expression that is understood here") from None
     return validator.isinstance_python
+
+
+def _size(condition: Condition) -> int:
+    if condition.operator == "pattern":
+        return _PATTERN_BYTES
+    operand = condition.operand
+    scalars = operand if isinstance(operand, frozenset) else (operand,)
+    return sum(
+        _SCALAR_BYTES + 4 * len(each) if isinstance(each, str) else _SCALAR_BYTES
+        for each in scalars
+    )
 
 
 def _any(holds: Callable[[Any], bool]) -> Test:

@@ -14,6 +14,8 @@ Entry = Any
 
 _CHUNK = 2_000
 """Devices looked at before other requests get their turn."""
+_ENTRY_BYTES, _SORT_KEY_BYTES = 16, 100
+"""What a device takes in a view, and what each key to sort by adds, roughly."""
 _INVERTED = bytes(255 - number for number in range(256))
 
 
@@ -27,6 +29,7 @@ class View:
         self, query: Query, fields: Mapping[FieldName, Field], rows: Container[int]
     ) -> None:
         self.query = query
+        self._query_size = query.size()
         self._rows = rows
         self._fields = fields
         self._tests = [
@@ -40,6 +43,12 @@ class View:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes."""
+        entry = _ENTRY_BYTES + _SORT_KEY_BYTES * len(self._order)
+        return self._query_size + entry * len(self._entries)
 
     async def build(self, every: Iterable[int]) -> None:
         """Find the devices; changes that happen meanwhile are taken in at the end."""

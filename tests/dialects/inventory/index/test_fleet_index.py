@@ -235,6 +235,45 @@ async def test_only_so_many_fields_and_views_are_kept() -> None:
     assert len(world.index._views) == fleet_index.MOST_VIEWS
 
 
+async def test_long_queries_take_the_room_of_many() -> None:
+    world = World()
+    world.put(0, {"x": "a"}, None)
+    most = fleet_index.MOST_BYTES
+    fleet_index.MOST_BYTES = 2**20
+    try:
+        for number in range(8):
+            wanted = frozenset(f"{number}-{each}" for each in range(4000)) | {"a"}
+            query = Query((Condition(("inventory", "x"), "in", wanted),))
+            assert await world.answered(query) == ["d0"]
+        assert 1 <= len(world.index._views) <= 2
+    finally:
+        fleet_index.MOST_BYTES = most
+
+
+async def test_only_some_views_with_patterns_are_kept() -> None:
+    world = World()
+    world.put(0, {"x": "a"}, None)
+    for number in range(40):
+        pattern = Condition(("inventory", "x"), "pattern", rf"^a$|\w{{{number}}}b")
+        assert await world.answered(Query((pattern,))) == ["d0"]
+    assert 8 <= len(world.index._views) <= 16
+
+
+async def test_views_of_a_whole_fleet_are_bounded_by_their_memory() -> None:
+    world = World()
+    for number in range(100):
+        world.put(number, {"x": number}, None)
+    most = fleet_index.MOST_BYTES
+    fleet_index.MOST_BYTES = 50_000
+    try:
+        for number in range(40):
+            await world.answered(Query((Condition(("inventory", "x"), "more", -1 - number),)))
+        assert sum(view.size for view in world.index._views.values()) <= 50_000
+        assert len(world.index._views) > 1
+    finally:
+        fleet_index.MOST_BYTES = most
+
+
 async def test_signs_of_life_touch_no_index() -> None:
     world = World()
     world.put(0, {"x": 1}, 0)
