@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable, Iterable
 
-from polyfleet.fleet.names import object_name
+from polyfleet.fleet.claimants import holder
 from polyfleet.fleet.objects.device import Device
 from polyfleet.kube.store import Store
 
@@ -20,11 +20,8 @@ def find_device(devices: Store[Device], application: str, device_id: str) -> Dev
 
     One that kubectl made may have any object name; of several the oldest counts.
     """
-    device = devices.get(object_name("Device", application, device_id))
-    if device is not None and is_device(device, application, device_id):
-        return device
     index_identities(devices)
-    return min(devices.find(IDENTITY, (application, device_id)), key=_age, default=None)
+    return holder(devices.find(IDENTITY, (application, device_id)))
 
 
 def is_device(device: Device, application: str, device_id: str) -> bool:
@@ -34,7 +31,3 @@ def is_device(device: Device, application: str, device_id: str) -> bool:
 
 def _identity(device: Device) -> Iterable[Hashable]:
     yield device.spec.application, device.spec.device_id
-
-
-def _age(device: Device) -> tuple[str, str]:
-    return device.metadata.creation_timestamp, device.metadata.name

@@ -72,8 +72,12 @@ class Caller:
         return None if len(found) == len(names) else found
 
     def sees(self, item: Owned) -> bool:
-        """Whether the caller may know of the object and it is not on its way out."""
-        return not item.metadata.terminating and self.may(Right.READ, item.spec.application)
+        """Whether the caller may know of the object, and it is one: not on its way out.
+
+        A second Device of an id is none.
+        """
+        gone = item.metadata.terminating or (isinstance(item, Device) and item.duplicate)
+        return not gone and self.may(Right.READ, item.spec.application)
 
     def numbered(self, store: Store[Numbered], serial: int, right: Right = Right.READ) -> Numbered:
         """Return the object of that serial.

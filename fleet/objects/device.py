@@ -40,6 +40,8 @@ class Software(View, frozen=True, kw_only=True):
     at: str = ""
 
 
+UNIQUE = "Unique"
+"""The condition that is False for a Device whose id an older one has."""
 FAILED = "Failed"
 """The state of an update that a device could not install."""
 
@@ -79,3 +81,8 @@ class Device(View, frozen=True, kw_only=True):
         """The small integer by which RDFM knows it: labels may be changed by hand, status not."""
         known = self.status.serial
         return self.metadata.serial if known is None else known
+
+    @property
+    def duplicate(self) -> bool:
+        """Whether the operator found an older Device of the same id: this one is nobody then."""
+        return any(one.type == UNIQUE and one.status == "False" for one in self.status.conditions)

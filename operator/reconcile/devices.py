@@ -10,7 +10,7 @@ from polyfleet.fleet.attributes import mirrored_labels
 from polyfleet.fleet.conditions import holds
 from polyfleet.fleet.instants import microseconds
 from polyfleet.fleet.names import application_label
-from polyfleet.fleet.objects.device import Device
+from polyfleet.fleet.objects.device import UNIQUE, Device
 from polyfleet.fleet.objects.group import DeviceGroup
 from polyfleet.fleet.objects.metadata import APPLICATION_LABEL, GROUP_LABEL_PREFIX
 from polyfleet.operator.reconcile.clear_text import credentials_in_clear_text
@@ -19,7 +19,6 @@ from polyfleet.operator.reconcile.oversized import oversized
 
 GROUP_CONFLICT = "GroupConflict"
 READY = "Ready"
-UNIQUE = "Unique"
 
 # Only the frame is looked at: there may be very many devices.
 _PEM = re.compile(

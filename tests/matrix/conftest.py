@@ -1,5 +1,6 @@
 """One facade and one operator for the whole matrix."""
 
+import secrets
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -25,3 +26,9 @@ def world(
         kubectl = kubectl_in(stage.fleet.namespace, admin_kubeconfig, directory / "kubectl-cache")
         with closing(World(stage, kubectl, admin_kubeconfig)) as found:
             yield found
+
+
+@pytest.fixture
+def name() -> str:
+    """Provide a name that nothing else has."""
+    return f"m{secrets.token_hex(5)}"

@@ -1,6 +1,5 @@
 """Every row of the matrix against every column, over real HTTP and with real kubectl."""
 
-import secrets
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,12 +17,6 @@ def rows(of: Callable[[Matter], Sequence[Any]]) -> list[Any]:
         for matter in MATTERS
         for row in of(matter)
     ]
-
-
-@pytest.fixture
-def name() -> str:
-    """Provide a name that nothing else has."""
-    return f"m{secrets.token_hex(5)}"
 
 
 @pytest.mark.parametrize(("matter", "making"), rows(lambda matter: matter.makings))

@@ -92,5 +92,6 @@ class EndpointTokens:
             if any(hmac.compare_digest(kept, hashed) for kept in device.spec.endpoint_token_hashes)
             and not device.spec.disabled
             and not device.metadata.terminating
+            and not device.duplicate
         ]
         return found[0] if len(found) == 1 else None

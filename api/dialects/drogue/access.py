@@ -89,4 +89,6 @@ def is_shown(device: Device, application: Application) -> bool:
     What belongs to an application that is being deleted cannot, but for the devices that still
     wait for somebody to take a finalizer away: nobody could otherwise.
     """
+    if device.duplicate:
+        return False
     return application.present or bool(finalizers.shown(device.metadata))

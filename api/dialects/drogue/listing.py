@@ -54,7 +54,9 @@ class Order:
         self._devices = devices
         applications.add_index(_APPLICATIONS, lambda _: (None,), order=attrgetter("spec.name"))
         devices.add_index(
-            _DEVICES, lambda item: (item.spec.application,), order=attrgetter("spec.device_id")
+            _DEVICES,
+            lambda item: () if item.duplicate else (item.spec.application,),
+            order=attrgetter("spec.device_id"),
         )
 
     def applications(
@@ -76,7 +78,11 @@ class Order:
         if wanted.selector is not None and _names_values(wanted.selector):
             matching = self._devices.select(wanted.selector)
             if len(matching) <= _FEW:
-                matching = [item for item in matching if item.spec.application == application]
+                matching = [
+                    item
+                    for item in matching
+                    if item.spec.application == application and not item.duplicate
+                ]
                 found = sorted(matching, key=lambda item: (item.spec.device_id, item.metadata.name))
         chosen = (item for item in found if shown is None or shown(item))
         return _cut(_matching(chosen, wanted.selector), wanted)
