@@ -96,18 +96,18 @@ class Identity(AbstractAsyncContextManager["Identity"]):
         self.keys = keys
         self.directory = Directory(cache, clock=clock)
         self.hashes = PasswordHashes(client)
-        self._limits = Limits(section.limits, monotonic=monotonic)
+        self.limits = Limits(section.limits, monotonic=monotonic)
         self.passwords = Passwords(
             self.hashes,
             self.directory,
-            self._limits,
+            self.limits,
             memory=section.password_memory,
             monotonic=monotonic,
         )
         self.device_tokens = DeviceTokens(
             keys, lifetime=section.device_token_lifetime, clock=clock, monotonic=monotonic
         )
-        self.endpoint_tokens = EndpointTokens(cache.devices, self._limits, monotonic=monotonic)
+        self.endpoint_tokens = EndpointTokens(cache.devices, self.limits, monotonic=monotonic)
         self.user_tokens = UserTokens(
             keys, lifetime=section.user_token_lifetime, clock=clock, monotonic=monotonic
         )
@@ -120,7 +120,7 @@ class Identity(AbstractAsyncContextManager["Identity"]):
         self._reviews = TokenReviews(
             section.token_review,
             client,
-            self._limits,
+            self.limits,
             administrator_scope=section.administrator_scope,
             monotonic=monotonic,
         )
@@ -138,7 +138,7 @@ class Identity(AbstractAsyncContextManager["Identity"]):
                 self._introspection = Introspection(
                     introspection,
                     session,
-                    self._limits,
+                    self.limits,
                     clock=self._clock,
                     monotonic=self._monotonic,
                 )
@@ -183,10 +183,10 @@ class Identity(AbstractAsyncContextManager["Identity"]):
             try:
                 principal = await self._bearer(credential.token)
             except Unauthenticated:
-                self._limits.mistake(call.address)
+                self.limits.mistake(call.address)
                 raise
         call.principal = principal
-        self._limits.count(principal)
+        self.limits.count(principal)
         return principal
 
     async def authenticate_device(self, token: str) -> DevicePrincipal:
@@ -220,7 +220,7 @@ class Identity(AbstractAsyncContextManager["Identity"]):
         try:
             login = await self._log_in(name, secret)
         except Unauthenticated:
-            self._limits.mistake(call.address)
+            self.limits.mistake(call.address)
             raise
         call.principal = _principal_of(login)
         return login

@@ -107,7 +107,7 @@ class IdentitySettings(_Section):
     user_token_lifetime: int = Field(default=3600, ge=60, le=86_400)
     """How long a token of our own token endpoint holds, in seconds."""
     password_memory: float = Field(default=60.0, ge=0, le=300)
-    """Seconds for which a password that was right need not be hashed again."""
+    """Seconds for which a person's password that was right need not be hashed again."""
     administrator_scope: str | None = None
     """Scope or role of a foreign token that makes its bearer an administrator."""
     oidc: OidcSettings | None = None

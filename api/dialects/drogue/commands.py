@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from polyfleet.api.core import errors
+from polyfleet.api.core.call import current
 from polyfleet.api.core.facade import Facade
 from polyfleet.api.core.identity import access_tokens
 from polyfleet.api.core.identity.credentials import Basic, Bearer, credential_of
@@ -25,7 +26,7 @@ from polyfleet.api.dialects.drogue.access import (
     device_of_name,
 )
 from polyfleet.api.dialects.drogue.deliveries import OCTETS, delivery, is_header
-from polyfleet.api.dialects.drogue.device_login import DevicePasswords
+from polyfleet.api.dialects.drogue.device_login import DevicePasswords, Place, concerns
 from polyfleet.api.dialects.drogue.documents import data_of
 from polyfleet.api.dialects.drogue.errors import NotAcceptable, NotLoggedIn
 from polyfleet.api.dialects.drogue.inboxes import Inboxes, address_of
@@ -58,7 +59,7 @@ class CommandRoutes:
     def __init__(self, facade: Facade, inboxes: Inboxes) -> None:
         self._facade = facade
         self._inboxes = inboxes
-        self._passwords = DevicePasswords(memory=facade.settings.identity.password_memory)
+        self._passwords = DevicePasswords(facade.identity.limits)
 
     async def send(self, request: Request) -> Response:
         """Put a command into a device's inbox."""
@@ -145,22 +146,23 @@ class CommandRoutes:
 
     async def _device(self, request: Request) -> Device:
         """Return the device whose inbox it is: it asks itself, or somebody who may change it."""
-        name, device_name = parameter(request, "appId"), parameter(request, "deviceId")
+        place = Place(parameter(request, "appId"), parameter(request, "deviceId"))
+        credential = None
         if not self._facade.identity.insecure:
             credential = credential_of(request.headers, request.query_params)
             if credential is None:
                 raise NotLoggedIn("credentials are needed")
-            device = await self._itself(credential, name, device_name)
+            device = await self._itself(credential, place)
             if device is not None:
                 self._facade.activity.seen(device)
                 return device
         caller = await caller_of(self._facade, request)
-        application = caller.application(name, Right.WRITE)
-        return caller.device_of(application, device_name)
+        if isinstance(credential, Basic):
+            self._passwords.is_persons(credential, place)
+        application = caller.application(place.application, Right.WRITE)
+        return caller.device_of(application, place.device)
 
-    async def _itself(
-        self, credential: Basic | Bearer, name: str, device_name: str
-    ) -> Device | None:
+    async def _itself(self, credential: Basic | Bearer, place: Place) -> Device | None:
         """Return the device if the credential is its own and holds; None if it is a person's."""
         identity = self._facade.identity
         if isinstance(credential, Bearer):
@@ -171,22 +173,32 @@ class CommandRoutes:
             home = self._facade.cache.applications.get(found.spec.application)
             if home is None or not _is_open(found, home):
                 raise errors.Unauthenticated("the device is locked out")
-            if (home.spec.name, found.spec.device_id) != (name, device_name):
+            if (home.spec.name, found.spec.device_id) != place:
                 raise errors.NotFound("it is another device's inbox")
             return found
         if access_tokens.looks_like_one(credential.secret):
             return None
-        try:
-            application = application_of_name(self._facade, name)
-            device = device_of_name(self._facade, application, device_name)
-        except errors.NotFound:
-            return None
-        if not self._passwords.concerns(credential, device, application):
-            return None
-        if not _is_open(device, application):
-            raise errors.Unauthenticated("the device is locked out")
-        await self._passwords.check(credential, device, application)
-        return device
+        application, device = self._find(place)
+        if not concerns(credential, place, device):
+            known = identity.passwords.remembered(credential.user, credential.secret)
+            if known is not None:
+                return None
+        # Whoever this is: who is refused is not to learn by the time what there is.
+        if await self._passwords.hold(credential, place, device):
+            if device is None or application is None or not _is_open(device, application):
+                raise errors.Unauthenticated("the device is locked out")
+            return device
+        if place.is_own_name(credential.user):
+            identity.limits.mistake(current().address)
+            raise errors.Unauthenticated("the credentials do not hold")
+        return None
+
+    def _find(self, place: Place) -> tuple[Application | None, Device | None]:
+        application = None
+        with suppress(errors.NotFound):
+            application = application_of_name(self._facade, place.application)
+            return application, device_of_name(self._facade, application, place.device)
+        return application, None
 
 
 def routes(facade: Facade, inboxes: Inboxes) -> list[Route]:

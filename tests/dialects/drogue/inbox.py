@@ -31,5 +31,5 @@ def answer(caller: Any, app: str, name: str, **options: Any) -> httpx.Response:
     return reply
 
 
-def secured(password: str) -> dict[str, Any]:
+def secured(password: str | dict[str, str]) -> dict[str, Any]:
     return {"authentication": {"credentials": [{"pass": password}]}}
