@@ -85,6 +85,14 @@ class ReleaseFacts:
         return self.complete and any(process.replicas for process in self.processes)
 
     @property
+    def left_out(self) -> list[str]:
+        """Which process types are wanted that the build does not have."""
+        workload = self.application.spec.workload
+        wanted = workload.processes if workload is not None and workload.processes else ()
+        there = {process.type for process in self.processes}
+        return [one.type for one in wanted if one.replicas and one.type not in there]
+
+    @property
     def trouble(self) -> Trouble | None:
         """What keeps the release from being available."""
         return self.found or trouble(self.processes, self.label)
@@ -245,6 +253,8 @@ def _of_application(facts: ReleaseFacts) -> list[Wanted]:
         ]
     if facts.complete:
         message = f"{facts.label} runs" if facts.proven else f"nothing of {facts.label} is to run"
+        if facts.left_out:
+            message += f"; its build has no process {enumerated(facts.left_out)}"
         return [
             Wanted(WORKLOAD_READY, True, DEPLOYED, message),
             Wanted(PROGRESSING, False, "Complete", ""),

@@ -1,5 +1,6 @@
 """How far a deploy is, what is to run, and what people are told; all from facts alone."""
 
+import dataclasses
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -399,3 +400,14 @@ def test_a_release_without_a_build_runs_nothing() -> None:
     status = judge_application(empty, NOW).status
     assert status is not None
     assert "deployedRelease" not in status["status"]
+
+
+def test_a_process_that_the_build_does_not_have_is_named() -> None:
+    wanted = [{"type": "web", "replicas": 2}, {"type": "wrker", "replicas": 1}]
+    wanted.append({"type": "lost", "replicas": 0})
+    spec = {"name": "shop", "workload": {"processes": wanted}}
+    application = msgspec.convert({"metadata": {"name": "shop"}, "spec": spec}, Application)
+    running = facts(release(1), state=process(deployment(1), pod(1)))
+    of = dataclasses.replace(running, application=application)
+    message = "v1 runs; its build has no process wrker"
+    assert told_of_application(of)["WorkloadReady"] == ("True", "Deployed", message)

@@ -67,9 +67,10 @@ class ScaleRoutes:
 
     @staticmethod
     def _check(build: Build, before: Mapping[str, int], wanted: Mapping[str, int]) -> None:
-        known = types_of(build) | set(before)
-        for name in wanted:
-            if name not in known:
+        # A build without a procfile is whatever it is called; types that one lost can only go.
+        known = types_of(build) | (set() if build.spec.procfile else set(before))
+        for name, count in wanted.items():
+            if name not in known and (count or name not in before):
                 raise Invalid("", f"Container type {name} does not exist in application")
 
 

@@ -32,7 +32,7 @@ from polyfleet.fleet.objects.kinds import DEVICES
 from polyfleet.fleet.objects.metadata import APPLICATION_LABEL, SERIAL_LABEL, ObjectMeta
 from polyfleet.fleet.rights import Right
 from polyfleet.kube import errors as kube
-from polyfleet.kube.devices import find_device
+from polyfleet.kube.devices import find_device, is_device
 
 LONGEST_ID = 1024
 LARGEST = 64 * 1024
@@ -156,7 +156,10 @@ class DeviceRoutes:
         try:
             await self._facade.writer.create(DEVICES, name, spec, labels=labels)
         except kube.AlreadyExists:
-            raise _taken() from None
+            found = await self._facade.writer.read(DEVICES, name)
+            if is_device(found, application, device_id):
+                raise _taken() from None
+            raise AlreadyExists("the object name is taken by another device") from None
 
     def _mirrored(
         self, name: str, application: str, device_id: str, declared: bytes

@@ -1,6 +1,7 @@
 """Groups: of a device, of all devices, and who is in one."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from urllib.parse import quote
 
 import orjson
@@ -24,9 +25,11 @@ from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.group import DeviceGroup
 from polyfleet.fleet.rights import Right
 from polyfleet.kube import errors as kube
+from polyfleet.kube.deletion import delete_group
 from polyfleet.kube.groups import ensure_group, find_group
 from polyfleet.kube.membership import MembershipConflict
 from polyfleet.kube.parallel import for_each
+from polyfleet.kube.refusal import Refused
 
 LONGEST_NAME = 1024
 MOST_DEVICES = 5_000
@@ -93,14 +96,14 @@ class GroupRoutes:
             device = caller.device(request.path_params["id"], Right.WRITE)
         except NotFound:
             raise NotFound(_NO_DEVICE) from None
-        group = await self._ensured(caller, place, [device])
-        try:
-            await self._facade.members.move(group, device)
-        except MembershipConflict as error:
-            raise Conflict(str(error)) from None
-        except kube.NotFound:
-            self._facade.cache.devices.remove(device, confirmed=False)
-            raise NotFound(_NO_DEVICE) from None
+        async with self._ensured(caller, place, [device]) as group:
+            try:
+                await self._facade.members.move(group, device)
+            except MembershipConflict as error:
+                raise Conflict(str(error)) from None
+            except kube.NotFound:
+                self._facade.cache.devices.remove(device, confirmed=False)
+                raise NotFound(_NO_DEVICE) from None
         return Response(None, 204)
 
     async def remove(self, request: Request) -> Response:
@@ -124,12 +127,12 @@ class GroupRoutes:
         place = self._place(request.path_params["name"])
         if not devices:
             return _counts(0, 0)
-        group = await self._ensured(caller, place, devices)
+        async with self._ensured(caller, place, devices) as group:
 
-        async def move(device: Device) -> bool:
-            return await self._facade.members.move(group, device)
+            async def move(device: Device) -> bool:
+                return await self._facade.members.move(group, device)
 
-        return await _each(devices, move)
+            return await _each(devices, move)
 
     async def remove_many(self, request: Request) -> Response:
         """Take devices out of a group; those that are not in it are passed over."""
@@ -165,24 +168,38 @@ class GroupRoutes:
         place = placed(self._facade, name)
         return None if place is None else find_group(self._facade.cache.groups, *place)
 
+    @asynccontextmanager
     async def _ensured(
         self, caller: Caller, place: tuple[str, str], devices: Sequence[Device]
-    ) -> DeviceGroup:
-        """Return the group for the devices; raise Invalid if it cannot hold one of them."""
+    ) -> AsyncIterator[DeviceGroup]:
+        """Provide the group for the devices; raise Invalid if it cannot hold one of them.
+
+        One that is made for them does not stay if they are refused.
+        """
         application, name = place
         for device in devices:
             if device.spec.application != application:
                 identifier = quote(self._documents.name_of(device) or "")
                 raise Invalid("group", f"device {identifier} belongs to another application")
         caller.require(Right.CREATE_GROUP, application)
-        return await ensure_group(
-            self._facade.writer,
-            self._facade.cache,
-            self._facade.serials,
+        facade = self._facade
+        known = find_group(facade.cache.groups, application, name)
+        group = await ensure_group(
+            facade.writer,
+            facade.cache,
+            facade.serials,
             application=application,
             name=name,
-            now=self._facade.clock(),
+            now=facade.clock(),
         )
+        try:
+            yield group
+        except (Conflict, NotFound):
+            current = facade.cache.groups.get(group.metadata.name)
+            if known is None and current is not None and _is_untouched(current, group):
+                with suppress(Refused, kube.ApiError):
+                    await delete_group(facade.writer, current, facade.clock())
+            raise
 
     async def _given(self, request: Request, caller: Caller) -> Sequence[Device]:
         """Return the devices of the body that the caller knows, each once."""
@@ -216,6 +233,11 @@ async def _each(devices: Sequence[Device], change: Callable[[Device], Awaitable[
     if refused and not changed:
         raise Conflict(refused[0])
     return _counts(len(changed) + len(refused), sum(changed))
+
+
+def _is_untouched(current: DeviceGroup, made: DeviceGroup) -> bool:
+    now, before = current.metadata, made.metadata
+    return (now.uid, now.generation) == (before.uid, before.generation)
 
 
 def _counts(matched: int, updated: int) -> Response:

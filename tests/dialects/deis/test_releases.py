@@ -199,6 +199,8 @@ def test_numbers_are_never_used_again(
 ) -> None:
     controller.build(app)
     shared_kubectl("delete", "release", f"{app}-v2")
+    releases = controller.server.facade.cache.releases
+    eventually(lambda: releases.get(f"{app}-v2") is None)
     reply = controller.owner.post(f"/v1/apps/{app}/config", json={"values": {"A": "b"}})
     # What v2 stood for is still wanted, so it is released again before it is overwritten.
     assert int(reply.headers["deis-release"]) > 2
@@ -278,6 +280,23 @@ def test_after_a_failure_what_runs_is_the_last_good_release(
     eventually(lambda: ada.post(path, json={"worker": 1}).status_code == 204)
     refused = ada.post(path, json={"clock": 1})
     assert detail(refused) == (400, "Container type clock does not exist in application")
+
+
+def test_a_process_that_no_build_has_is_unknown_though_kubectl_wants_it(
+    controller: Controller, app: str, shared_kubectl: Any
+) -> None:
+    controller.build(app, procfile={"web": "x"})
+    processes = [{"type": "web", "replicas": 1}, {"type": "wrker", "replicas": 1}]
+    patch = json.dumps({"spec": {"workload": {"processes": processes}}})
+    shared_kubectl("patch", "application", app, "--type=merge", "-p", patch)
+
+    def scale(number: int) -> tuple[int, str]:
+        return detail(controller.owner.post(f"/v1/apps/{app}/scale", json={"wrker": number}))
+
+    eventually(lambda: "wrker" in controller.owner.get(f"/v1/apps/{app}").json()["structure"])
+    assert scale(2) == (400, "Container type wrker does not exist in application")
+    reply = controller.owner.post(f"/v1/apps/{app}/scale", json={"wrker": 0})
+    assert reply.status_code == 204
 
 
 def test_a_build_that_is_gone_keeps_the_configuration_as_it_is(

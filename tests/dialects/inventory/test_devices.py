@@ -10,6 +10,8 @@ import httpx
 import pytest
 
 from polyfleet.fleet.attributes import decode
+from polyfleet.fleet.names import object_name
+from polyfleet.fleet.objects.kinds import DEVICES
 from tests.dialects.inventory.fleet import BASE, SERVICE, Fleet, attributes_of, error_text
 from tests.facade_fixtures import FacadeServer
 
@@ -128,6 +130,18 @@ def test_an_id_that_exists_is_a_conflict(fleet: Fleet) -> None:
     reply = fleet.manager.post(f"{BASE}/devices", json={"id": identifier})
     assert reply.status_code == 409
     assert error_text(reply) == "device with specified ID already exists"
+
+
+def test_an_id_whose_object_name_another_device_has_is_told_apart(
+    fleet: Fleet, server: FacadeServer
+) -> None:
+    identifier = f"zed-{secrets.token_hex(4)}"
+    spec = {"application": "default", "deviceId": f"other-{identifier}"}
+    name = object_name("Device", "default", identifier)
+    server.call(server.facade.writer.create(DEVICES, name, spec))
+    reply = fleet.manager.post(f"{BASE}/devices", json={"id": identifier})
+    assert reply.status_code == 409
+    assert error_text(reply) == "the object name is taken by another device"
 
 
 @pytest.mark.parametrize("odd", ["\x00", "\n", "\x1b[2K", "\x7f", "\x9b2K"])

@@ -267,12 +267,33 @@ def test_a_member_by_selector_cannot_be_taken_out_or_away(
     server.call(server.facade.writer.create(GROUPS, name, spec))
     assert fleet.group_of(device) == name
     assert members(fleet, name) == [device]
-    put = fleet.manager.put(f"{BASE}/devices/{device}/group", json={"group": a_group()})
+    other = a_group()
+    put = fleet.manager.put(f"{BASE}/devices/{device}/group", json={"group": other})
     assert (put.status_code, "by the group's selector" in error_text(put)) == (409, True)
+    patch = fleet.manager.patch(f"{BASE}/groups/{other}/devices", json=[device, "nobody"])
+    assert (patch.status_code, "by the group's selector" in error_text(patch)) == (409, True)
+    # A group that was made for whom was refused does not stay.
+    assert find_group(server.facade.cache.groups, "default", other) is None
     removed = fleet.manager.delete(f"{BASE}/devices/{device}/group/{name}")
     assert (removed.status_code, "by the group's selector" in error_text(removed)) == (409, True)
     many = fleet.manager.request("DELETE", f"{BASE}/groups/{name}/devices", json=[device])
     assert (many.status_code, "by the group's selector" in error_text(many)) == (409, True)
+
+
+def test_a_group_that_was_there_stays_when_a_device_is_refused(
+    fleet: Fleet, server: FacadeServer
+) -> None:
+    ring, selected, empty = secrets.token_hex(4), a_group(), a_group()
+    ours = fleet.device()
+    fleet.move(ours, empty)
+    assert fleet.manager.delete(f"{BASE}/devices/{ours}/group/{empty}").status_code == 204
+    selector = {"matchLabels": {"attr.polyfleet.dev/ring": ring}}
+    spec = {"application": "default", "name": selected, "priority": 1, "selector": selector}
+    device = fleet.device(ring=ring)
+    server.call(server.facade.writer.create(GROUPS, selected, spec))
+    refused = fleet.manager.put(f"{BASE}/devices/{device}/group", json={"group": empty})
+    assert refused.status_code == 409
+    assert find_group(server.facade.cache.groups, "default", empty) is not None
 
 
 def test_the_index_follows_what_happens_to_a_group(fleet: Fleet, server: FacadeServer) -> None:
