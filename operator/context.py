@@ -18,6 +18,7 @@ from polyfleet.operator.reconcile.verdict import Notice
 from polyfleet.operator.rollout_counts import RolloutCounts
 from polyfleet.operator.serial_memory import SerialMemory
 from polyfleet.operator.settings import Settings
+from polyfleet.operator.sweep_counts import SweepCounts
 from polyfleet.operator.workload_memory import WorkloadMemory
 
 
@@ -49,6 +50,7 @@ class Context:
     workloads: Workloads
     serial_memory: SerialMemory = field(default_factory=SerialMemory)
     clock: Callable[[], datetime] = field(default=_now)
+    swept: SweepCounts = field(default_factory=SweepCounts)
 
     @property
     def given_configs(self) -> Store[GivenConfig]:

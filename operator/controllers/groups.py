@@ -37,6 +37,7 @@ async def reconcile(context: Context, name: str) -> float | None:
     cache = context.cache
     group = cache.groups.get(name)
     if group is None:
+        context.swept.forget(name)
         return None
     if group.metadata.terminating:
         await _sweep(context, group)
@@ -103,25 +104,25 @@ async def _sweep(context: Context, group: DeviceGroup) -> None:
     release = release_patch(group.metadata)
     if release is None:
         return
-    name = group.metadata.name
-    swept = 0
+    name, uid = group.metadata.name, group.metadata.uid
     for _ in range(_ROUNDS):
-        found = await _sweep_once(context, name)
-        if not found:
+        if not await _sweep_once(context, name, uid):
             break
-        swept += found
         # Lists are read from the API server, so only what was labelled meanwhile is left.
         await asyncio.sleep(_ROUND_SECONDS)
     else:
         raise Conflict(409, "Conflict", "devices still join the group that is being deleted")
+    swept = context.swept.of(name, uid)
     if swept:
-        # Before the write: if that is refused, the next sweep finds nobody to count.
+        # Before the write: once the group is gone, there is nothing to tell of.
         context.tell(group, Notice("GroupSwept", f"{swept} devices left the deleted group"))
+        context.swept.forget(name)
     with suppress(NotFound):
         await context.write(GROUPS, group, metadata=release)
 
 
-async def _sweep_once(context: Context, name: str) -> int:
+async def _sweep_once(context: Context, name: str, uid: str) -> bool:
+    """Take the label off all devices that have it; return whether any had."""
     key = membership.label_key(name)
 
     def without(device: Device) -> Mapping[str, Any] | None:
@@ -132,9 +133,10 @@ async def _sweep_once(context: Context, name: str) -> int:
         context.cache.devices.apply(device)
         with suppress(NotFound):
             await context.writer.update(DEVICES, device.metadata.name, without)
+            context.swept.add(name, uid)
 
-    found = 0
+    found = False
     async for page in context.client.list_pages(DEVICES, limit=_PAGE, label_selector=key):
-        found += len(page.items)
+        found = found or bool(page.items)
         await for_each(page.items, clear)
     return found
