@@ -106,9 +106,10 @@ class Leader:
         )
         self._feed = Feed(context, self.add)
         self._workload_feed = WorkloadFeed(context.cache, context.workloads.cache, self.add)
+        self._first_look: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
-        """Work until cancelled."""
+        """Work until cancelled; once asked to finish, until what is under way has ended."""
         self._feed.subscribe()
         self._workload_feed.subscribe()
         try:
@@ -116,10 +117,17 @@ class Leader:
                 tasks.create_task(self._few.run(), name="queue of few")
                 tasks.create_task(self._bulk.run(), name="queue of many")
                 tasks.create_task(self._workloads.run(), name="queue of workloads")
-                tasks.create_task(self._look_at_everything(), name="first look")
+                self._first_look = tasks.create_task(self._look_at_everything(), name="first look")
         finally:
             self._feed.unsubscribe()
             self._workload_feed.unsubscribe()
+
+    def finish(self) -> None:
+        """Begin nothing any more."""
+        for queue in (self._few, self._bulk, self._workloads):
+            queue.close()
+        if self._first_look is not None:
+            self._first_look.cancel()
 
     def add(self, key: Key) -> None:
         """Have an object looked at soon."""

@@ -183,10 +183,12 @@ class Process:
             self._kopf = await stack.enter_async_context(
                 KopfThread(connection, settings.namespace, leader.wake)
             )
+            leading = asyncio.create_task(leader.run(), name="leader")
+            losing = asyncio.create_task(_lost(lease), name="lease")
             ends: set[asyncio.Future[Any]] = {
-                asyncio.create_task(leader.run(), name="leader"),
+                leading,
+                losing,
                 asyncio.create_task(self._kopf.wait_ended(), name="kopf"),
-                asyncio.create_task(_lost(lease), name="lease"),
                 asyncio.create_task(self._stop.wait(), name="stop"),
             }
             try:
@@ -195,8 +197,20 @@ class Process:
                     task.result()
                 if not self._stop.is_set():
                     raise RuntimeError(f"{', '.join(_name(task) for task in done)} ended")
+                self._kopf.stop()
+                leader.finish()
+                await self._finished(leading, losing)
             finally:
                 await cancel_and_wait(*ends)
+
+    async def _finished(self, *ends: asyncio.Task[None]) -> None:
+        """Wait for the end of the work that is under way, while the Lease is still ours."""
+        seconds = self._settings.shutdown_timeout
+        done, _ = await asyncio.wait(ends, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+        if not done:
+            _log.warning("work under way is cut off", seconds=seconds)
 
     async def _unless_stopped(self, waiting: Awaitable[object]) -> bool:
         """Wait for something; False if the process is asked to end before."""

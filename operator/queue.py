@@ -63,6 +63,7 @@ class WorkQueue:
         self._not_before: dict[Key, float] = {}
         self._failures: dict[Key, int] = {}
         self._changed = asyncio.Event()
+        self._closed = False
         metrics.watch(name, self.__len__)
 
     def __len__(self) -> int:
@@ -81,14 +82,18 @@ class WorkQueue:
         self._changed.set()
 
     async def run(self) -> None:
-        """Look at keys until cancelled."""
+        """Look at keys until cancelled; once closed, until the looks under way have ended."""
         async with asyncio.TaskGroup() as group:
             for _ in range(self._workers):
                 group.create_task(self._work())
 
+    def close(self) -> None:
+        """Begin no look any more."""
+        self._closed = True
+        self._changed.set()
+
     async def _work(self) -> None:
-        while True:
-            key = await self._next()
+        while (key := await self._next()) is not None:
             self._running.add(key)
             try:
                 again = await self._look(key)
@@ -97,8 +102,8 @@ class WorkQueue:
             if again is not None:
                 self.add(key, again)
 
-    async def _next(self) -> Key:
-        while True:
+    async def _next(self) -> Key | None:
+        while not self._closed:
             now = asyncio.get_running_loop().time()
             key = self._pop(now)
             if key is not None:
@@ -110,6 +115,7 @@ class WorkQueue:
                     await self._changed.wait()
             except TimeoutError:
                 continue
+        return None
 
     def _pop(self, now: float) -> Key | None:
         while self._heap and self._heap[0][0] <= now:

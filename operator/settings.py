@@ -96,8 +96,8 @@ class Settings(BaseSettings):
     """How long the first filling of the cache may take."""
     stale_after: float = Field(default=90.0, gt=0)
     """How long the API server may be silent before this process is unready."""
-    shutdown_timeout: float = Field(default=20.0, gt=0)
-    """How long work under way has to end."""
+    shutdown_timeout: float = Field(default=5.0, gt=0)
+    """How long work under way has to end; only then does another replica take over."""
 
     log_format: Literal["json", "console"] = "json"
     """One JSON object a line, or lines for people."""

@@ -62,8 +62,12 @@ class KopfThread:
         threading.stack_size(before)
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    def stop(self) -> None:
+        """Have it end, without waiting for that."""
         self._stop.set()
+
+    async def __aexit__(self, *_: object) -> None:
+        self.stop()
         await asyncio.to_thread(self._thread.join, _STOP_SECONDS)
         if self._thread.is_alive():
             _log.warning("kopf did not stop", seconds=_STOP_SECONDS)

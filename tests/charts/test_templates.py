@@ -165,12 +165,14 @@ def test_a_pod_has_the_time_that_its_settings_promise(helm: Helm) -> None:
         return tuple(item["terminationGracePeriodSeconds"] for item in spec)  # type: ignore[return-value]
 
     # The pause before the end, the open requests, half as much for pending reports, and a rest.
-    assert grace({}) == (5 + 20 + 10 + 5, 20 + 10)
+    # An operator: its work, and a rest for kopf, Events and the Lease.
+    assert grace({}) == (5 + 20 + 10 + 5, 5 + 10)
     assert grace({"settings": {"shutdownTimeout": 60}}) == (5 + 60 + 30 + 5, 60 + 10)
     assert grace({"facade": {"preStopSeconds": 15, "settings": {"shutdownTimeout": 7}}}) == (
         15 + 11 + 5,
-        20 + 10,
+        5 + 10,
     )
+    assert grace({"operator": {"settings": {"shutdownTimeout": 2.5}}})[1] == 3 + 10
 
 
 def test_no_pause_is_no_hook(helm: Helm) -> None:

@@ -2,11 +2,14 @@
 
 import json
 import re
+import signal
 import urllib.error
 import urllib.request
 from typing import Any
 
 import pytest
+
+from tests.operator.conftest import eventually
 
 
 def get(operator: Any, path: str) -> tuple[int, str]:
@@ -26,6 +29,10 @@ def serials(fleet: Any) -> list[str]:
         for item in fleet.all("Device")
         if "polyfleet.dev/serial" in item["metadata"].get("labels", {})
     ]
+
+
+def lease_of(fleet: Any) -> Any:
+    return fleet.leases.read_namespaced_lease("polyfleet-operator", fleet.namespace).spec
 
 
 def test_it_answers_probes_and_metrics(operator: Any) -> None:
@@ -78,9 +85,59 @@ def test_it_ends_in_good_order_and_gives_the_lease_back(
     with start_operator(own_fleet.namespace) as operator:
         operator.wait_for("active")
         assert operator.stop() == 0
-    lease = own_fleet.leases.read_namespaced_lease("polyfleet-operator", own_fleet.namespace)
-    assert lease.spec.holder_identity == ""
+    assert lease_of(own_fleet).holder_identity == ""
     assert operator.logged("stopped") is not None
+
+
+def test_it_ends_the_work_under_way_before_it_gives_the_lease_back(
+    own_fleet: Any, start_operator: Any
+) -> None:
+    count, workers = 60, 10
+    for number in range(count):
+        own_fleet.create("Device", f"d{number}")
+    slow = {
+        "operator_writes_per_second": 3,
+        "operator_workers": workers,
+        "shutdown_timeout": 120,
+    }
+    with start_operator(own_fleet.namespace, **slow) as operator:
+        own_fleet.comes_to("Device", "d0", lambda _: len(serials(own_fleet)) > workers)
+        before = len(serials(own_fleet))
+        operator.process.send_signal(signal.SIGTERM)
+        eventually(lambda: lease_of(own_fleet).holder_identity == "", "the Lease is given back")
+        numbered = len(serials(own_fleet))
+        assert operator.process.wait(180) == 0
+    # All that had a worker were numbered by then, and no others.
+    assert before + workers // 2 <= numbered < count
+    assert len(serials(own_fleet)) == numbered
+    assert operator.logged("work under way is cut off") is None
+
+
+def test_work_that_does_not_end_in_time_is_cut_off(own_fleet: Any, start_operator: Any) -> None:
+    for number in range(30):
+        own_fleet.create("Device", f"d{number}")
+    slow = {"operator_writes_per_second": 0.01, "shutdown_timeout": 0.5}
+    with start_operator(own_fleet.namespace, **slow) as operator:
+        operator.wait_for("looked at everything")
+        assert operator.stop() == 0
+    assert operator.logged("work under way is cut off") is not None
+    assert lease_of(own_fleet).holder_identity == ""
+
+
+def test_work_is_cut_off_at_once_if_the_lease_is_lost_at_the_end(
+    own_fleet: Any, start_operator: Any
+) -> None:
+    for number in range(30):
+        own_fleet.create("Device", f"d{number}")
+    slow = {"operator_writes_per_second": 0.01, "shutdown_timeout": 3600, "lease_duration": 3}
+    with start_operator(own_fleet.namespace, **slow) as operator:
+        operator.wait_for("looked at everything")
+        operator.process.send_signal(signal.SIGTERM)
+        operator.wait_for("stopping")
+        lease = {"spec": {"holderIdentity": "another", "leaseDurationSeconds": 60}}
+        own_fleet.leases.patch_namespaced_lease("polyfleet-operator", own_fleet.namespace, lease)
+        assert operator.process.wait(60) == 1
+    assert "the Lease is lost" in operator.log.read_text()
 
 
 def test_it_ends_when_another_has_the_lease(own_fleet: Any, start_operator: Any) -> None:

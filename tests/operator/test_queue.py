@@ -136,6 +136,44 @@ async def test_an_earlier_time_counts() -> None:
         assert len(queue) == 0
 
 
+async def test_a_closed_queue_ends_once_the_looks_under_way_have_ended() -> None:
+    begun, go_on = asyncio.Barrier(3), asyncio.Event()
+    seen: list[Key] = []
+
+    async def handle(key: Key) -> float:
+        await begun.wait()
+        await go_on.wait()
+        seen.append(key)
+        return 0.0
+
+    metrics = QueueMetrics(CollectorRegistry())
+    queue = WorkQueue("few", handle, workers=2, spacing={}, metrics=metrics)
+    working = asyncio.create_task(queue.run())
+    for name in "abc":
+        queue.add(Key("group", name))
+    async with asyncio.timeout(30):
+        await begun.wait()
+        queue.close()
+        assert not working.done()
+        go_on.set()
+        await working
+    assert sorted(seen) == [A, B]
+
+
+async def test_a_closed_queue_that_waits_for_work_ends() -> None:
+    async def handle(_: Key) -> None:
+        raise AssertionError("there is nothing to look at")
+
+    metrics = QueueMetrics(CollectorRegistry())
+    queue = WorkQueue("few", handle, workers=4, spacing={}, metrics=metrics)
+    working = asyncio.create_task(queue.run())
+    queue.add(A, 3600)
+    async with asyncio.timeout(30):
+        await asyncio.sleep(0)
+        queue.close()
+        await working
+
+
 async def test_looks_at_one_key_are_spaced_and_none_is_lost() -> None:
     seen: asyncio.Queue[float] = asyncio.Queue()
 

@@ -41,7 +41,7 @@ underscores, a list is separated by commas. Takes prefix and settings.
 {{- define "polyfleet.shutdown" -}}
 {{- $own := index .root.Values .component "settings" | default dict }}
 {{- $shared := .root.Values.settings | default dict }}
-{{- if hasKey $own "shutdownTimeout" }}{{ $own.shutdownTimeout }}{{ else if hasKey $shared "shutdownTimeout" }}{{ $shared.shutdownTimeout }}{{ else }}20{{ end }}
+{{- if hasKey $own "shutdownTimeout" }}{{ $own.shutdownTimeout }}{{ else if hasKey $shared "shutdownTimeout" }}{{ $shared.shutdownTimeout }}{{ else }}{{ ternary 5 20 (eq .component "operator") }}{{ end }}
 {{- end }}
 
 {{- /* The seconds that filling the cache may take. Takes root and component. */}}
