@@ -320,7 +320,12 @@ class ReportWriter:
             if current.metadata.uid != uid:
                 raise NotFound("the device was removed")
             changes = self._changes(current, report)
-            return None if changes is None else {"status": changes}
+            if changes is None:
+                return None
+            if current.status.serial is None and current.metadata.serial is not None:
+                # A label can be lost with any edit of the object; the status stays.
+                changes["serial"] = current.metadata.serial
+            return {"status": changes}
 
         try:
             written = await self._writer.update(

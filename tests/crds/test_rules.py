@@ -156,6 +156,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("Enrollment", {"approval": "Maybe"}, 'Unsupported value: "Maybe'),
     ("Enrollment", {"publicKey": "k" * 8193}, "Too long"),
     ("Command", {"expiresAt": "soon"}, "spec.expiresAt"),
+    ("Command", {"expiresAt": "2030-01-01T00:00:00+99:99"}, "spec.expiresAt"),
     ("Command", {"expiresAt": "2030-02-30T00:00:00Z"}, "spec.expiresAt"),
     ("Command", {"payload": {"base64": "~"}}, "spec.payload.base64"),
     ("Command", {"payload": {"base64": "-_8="}}, "spec.payload.base64"),

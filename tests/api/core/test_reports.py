@@ -10,6 +10,7 @@ from polyfleet.api.settings import ReportSettings
 from polyfleet.fleet.attributes import VERSION_KEY, Attribute, attributes_of, merged, text
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.kinds import DEVICES, PACKAGES
+from polyfleet.fleet.objects.metadata import SERIAL_LABEL
 from polyfleet.kube.compaction import compact
 from tests.api.core.conftest import Clock, Namespace
 
@@ -72,6 +73,16 @@ async def test_a_report_is_written_before_it_is_answered(
     assert answer.status.software.version == "v1"
     assert await known(fleet, device) == {"site": "berlin", VERSION_KEY: "v1"}
     assert fleet.cache.devices.get(device.metadata.name) == compact(answer)
+
+
+async def test_the_first_report_keeps_the_serial_where_no_edit_loses_it(
+    fleet: Namespace, reports: ReportWriter
+) -> None:
+    device = await fleet.device("a")
+    numbered = {"metadata": {"labels": {SERIAL_LABEL: "17"}}}
+    device = await fleet.writer.patch(DEVICES, device, numbered)
+    answer = await reports.replace(device, "rdfm", said(site="berlin"))
+    assert answer.status.serial == 17
 
 
 async def test_a_report_that_says_nothing_new_writes_nothing(
