@@ -1,7 +1,8 @@
 """HTTP connections whose request heads are bounded in size and time, with errors in JSON.
 
-Uvicorn's own protocol takes heads of any length, for as long as the client likes. And it refuses
-addresses that hold letters as they are, such as `?site=Zürich`: curl sends what it is given.
+Uvicorn's own protocol takes heads of any length, for as long as the client likes, and adds to them
+what comes after a body in chunks (trailers). And it refuses addresses that hold letters as they
+are, such as `?site=Zürich`: curl sends what it is given.
 """
 
 import asyncio
@@ -9,18 +10,22 @@ import re
 from typing import Any
 
 import orjson
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from polyfleet.api.lingering import LingeringProtocol
 
 MAXIMUM_HEAD = 64 * 1024
 """Bytes of request line and headers, beyond the piece in which they begin."""
+MAXIMUM_TRAILERS = 8 * 1024
+"""Bytes without a byte of the body, around its chunks and after the last of them."""
 HEAD_TIMEOUT = 30.0
 """Seconds for a head to arrive, and for a new connection to say anything."""
 
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
 
 
-class BoundedProtocol(HttpToolsProtocol):
-    """Uvicorn's protocol with the two bounds; costs nothing where a head comes in one piece."""
+class BoundedProtocol(LingeringProtocol):
+    """Uvicorn's protocol with these bounds; they cost nothing where a head comes in one piece."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -29,6 +34,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_size = 0
         self._head_timer: asyncio.TimerHandle | None = None
         self._between = True
+        self._body_came = False
+        self._trailers_size = 0
         self._draining = False
 
     def drain(self) -> None:
@@ -48,12 +55,13 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came; end the connection if its head grows too long."""
-        self._head_is_new = False
+        """Parse what came; end the connection if its head or its trailers grow too long."""
+        self._head_is_new = self._body_came = False
         if self._between and not data.isascii():
             data = _percent_encoded(data)
         super().data_received(data)
         if not self._head_open:
+            self._bound_trailers(len(data))
             return
         if not self._head_is_new:  # else most of the data may belong to the request before it
             self._head_size += len(data)
@@ -64,6 +72,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP in the form that all other errors have, and hang up."""
+        if self.lingers:
+            self.transport.close()
+            return
         body = orjson.dumps({"error": msg}, option=orjson.OPT_APPEND_NEWLINE)
         head = (
             "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
@@ -79,18 +90,51 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_open = self._head_is_new = True
         self._head_size = 0
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; what comes after a body is of no use to anybody."""
+        if self._head_open:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """End to read a head."""
         self._head_open = False
+        self._trailers_size = 0
         self._unwatch()
         super().on_headers_complete()
         if self._draining and self.cycle is not None:
             self.cycle.keep_alive = False
 
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body."""
+        self._body_came = True
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
         """End to read a request."""
         super().on_message_complete()
         self._between = True
+
+    def handle_websocket_upgrade(self) -> None:
+        """Begin a WebSocket; a head that its library does not take is refused here.
+
+        It would be left without an answer, and the connection open for ever.
+        """
+        super().handle_websocket_upgrade()
+        begun = self.transport.get_protocol()
+        if isinstance(begun, WebSocketsSansIOProtocol) and not begun.handshake_initiated:
+            self._refuse("The head of the WebSocket is not valid.")
+
+    def _bound_trailers(self, size: int) -> None:
+        if self._between or self._body_came:
+            self._trailers_size = 0
+            return
+        self._trailers_size += size
+        if self._trailers_size <= MAXIMUM_TRAILERS:
+            return
+        if self.pipeline or (self.cycle is not None and self.cycle.response_started):
+            self.transport.close()
+        else:
+            self._refuse("What follows the body is too long.")
 
     def _watch(self) -> None:
         self._head_timer = self.loop.call_later(HEAD_TIMEOUT, self._too_slow)
