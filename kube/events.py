@@ -160,6 +160,8 @@ class EventRecorder:
                     await self._client.create_document(EVENTS, body)
                 except ApiError as error:
                     _log.warning("event not written", reason=body["reason"], error=str(error))
+                except Exception:  # noqa: BLE001 - it is to go on, whatever that was
+                    _log.exception("event not written", reason=body["reason"])
             self._arrived.clear()
             self._idle.set()
 

@@ -116,6 +116,10 @@ class Lease:
         except (ApiError, TimeoutError) as error:
             _log.warning("lease not renewed", lease=self._name, error=repr(error))
             return False
+        except Exception:  # noqa: BLE001 - it is to go on, whatever that was
+            # Were this task to end, nobody would hear that the Lease is lost.
+            _log.exception("lease not renewed", lease=self._name)
+            return False
 
     async def _renew(self) -> bool:
         """Write straight away what we wrote last, with a new time: one request."""

@@ -88,3 +88,6 @@ class MembershipWriter:
         except ApiError as error:
             log.warning("marks not settled yet", group=name, reason=str(error))
             return _OPERATOR_FIRST_SECONDS
+        except Exception:
+            log.exception("marks not settled yet", group=name)
+            return _OPERATOR_FIRST_SECONDS

@@ -1,6 +1,7 @@
 """Events, as kubectl shows them."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -61,3 +62,21 @@ async def test_a_note_too_long_is_cut(client: Client, known: Device) -> None:
 
     (written,) = await client.list_documents(EVENTS)
     assert len(written["note"]) == 1024
+
+
+async def test_a_fault_of_ours_does_not_stop_the_next(
+    client: Client, known: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = client.create_document
+    faults = [KeyError("a fault of ours")]
+
+    async def faulty(*arguments: Any) -> dict[str, Any]:
+        if faults:
+            raise faults.pop()
+        return await create(*arguments)
+
+    monkeypatch.setattr(client, "create_document", faulty)
+    async with EventRecorder(client) as recorder:
+        recorder.event(known, "Normal", "Lost", "the first")
+        recorder.event(known, "Normal", "Kept", "the second")
+    assert [item["reason"] for item in await client.list_documents(EVENTS)] == ["Kept"]

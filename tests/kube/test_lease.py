@@ -186,3 +186,19 @@ async def test_a_deleted_lease_is_made_again(client: Client, stack: AsyncExitSta
                 await asyncio.sleep(0.05)
 
     assert lease.held
+
+
+async def test_it_is_lost_if_renewing_it_fails_as_nobody_expects(
+    client: Client, stack: AsyncExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease = await stack.enter_async_context(Lease(client, NAME, identity="one", duration=3))
+    await _held(lease)
+
+    async def faulty(*_: object) -> None:
+        raise KeyError("a fault of ours")
+
+    monkeypatch.setattr(client, "replace_document", faulty)
+    async with asyncio.timeout(DEADLINE):
+        await lease.wait_lost()
+    assert not lease.held
+    monkeypatch.undo()

@@ -108,6 +108,8 @@ class Janitor(AbstractAsyncContextManager["Janitor"]):
                 await self._remove(path)
             except PolyfleetError:
                 _log.warning("file not removed, will be found again", path=path, exc_info=True)
+            except Exception:  # noqa: BLE001 - it is to go on, whatever that was
+                _log.exception("file not removed, will be found again", path=path)
 
     async def _search_now_and_then(self) -> None:
         # Soon after the start: what a killed facade left waits no longer than its hour.
@@ -119,6 +121,8 @@ class Janitor(AbstractAsyncContextManager["Janitor"]):
                 abandoned, orphans = await self._store.sweep(), await self.search()
             except PolyfleetError:
                 _log.warning("search for files without a package failed", exc_info=True)
+            except Exception:  # noqa: BLE001 - it is to go on, whatever that was
+                _log.exception("search for files without a package failed")
             else:
                 if abandoned or orphans:
                     _log.info("removed files", abandoned=abandoned, orphans=orphans)

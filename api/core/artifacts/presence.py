@@ -97,6 +97,8 @@ class Presence(AbstractAsyncContextManager["Presence"]):
             except (PolyfleetError, ApiError) as error:
                 name = package.metadata.name
                 _log.warning("file not looked for", package=name, reason=str(error))
+            except Exception:  # noqa: BLE001 - it is to go on, whatever that was
+                _log.exception("file not looked for", package=package.metadata.name)
 
     async def _compare(self, package: Package) -> None:
         file = stored_file(package)

@@ -207,6 +207,8 @@ class SigningKeys(AbstractAsyncContextManager["SigningKeys"]):
             await self.reload()
         except (ApiError, InvalidSigningKeys) as error:
             _log.warning("signing keys could not be read again", error=str(error))
+        except Exception:  # noqa: BLE001 - it is to go on, whatever that was
+            _log.exception("signing keys could not be read again")
 
 
 def _new_key() -> tuple[str, dict[str, str]]:

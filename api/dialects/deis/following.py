@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 
+import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -20,6 +20,8 @@ MOST_FOLLOWED = 50
 _LOOK_SECONDS = 1.0
 _RETRY_SECONDS = 2.0
 _WAITING_LINES = 1_000
+
+_log = structlog.get_logger("polyfleet.deis")
 
 
 class Followed(Response):
@@ -124,7 +126,7 @@ class Followed(Response):
     async def _follow(self, name: str, tag: str, tail: int) -> None:
         last = ""
         while True:
-            with suppress(ApiError, TimeoutError):
+            try:
                 async with self._pods.client.pod_log(
                     name, lines=tail, follow=True, idle_timeout=self._seconds
                 ) as chunks:
@@ -133,6 +135,10 @@ class Followed(Response):
                         if line.at > last:
                             last = line.at
                             await self._queue.put(line)
+            except (ApiError, TimeoutError):
+                pass
+            except Exception:  # noqa: BLE001 - it is to go on, whatever that was
+                _log.exception("log not followed", pod=name)
             # Not begun yet, ended, or begun again.
             await asyncio.sleep(_RETRY_SECONDS)
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -197,3 +198,53 @@ async def test_searches_are_made_from_time_to_time(
         for _ in range(2):
             path = await stored(store, clock, timedelta(hours=2))
             await poll(lambda path=path: not (root / path).exists())
+
+
+@pytest.mark.usefixtures("janitor")
+async def test_a_fault_of_ours_does_not_end_the_removing(
+    store: LocalStore,
+    root: Path,
+    packages: Store[Package],
+    clock: SimpleNamespace,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    paths = [await stored(store, clock, timedelta(0)) for _ in range(2)]
+    faulty(monkeypatch, store, "delete")
+    for name, path in zip("ab", paths, strict=True):
+        packages.apply(package(name, path))
+        packages.remove(package(name, path), confirmed=True)
+    await poll(lambda: not (root / paths[1]).exists())
+    assert (root / paths[0]).exists()
+
+
+async def test_a_fault_of_ours_does_not_end_the_searching(
+    store: LocalStore,
+    root: Path,
+    packages: Store[Package],
+    clock: SimpleNamespace,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = await stored(store, clock, timedelta(hours=2))
+    faulty(monkeypatch, store, "sweep")
+    async with Janitor(
+        store,
+        packages,
+        clock=lambda: clock.now,
+        trusted=lambda: True,
+        first_seconds=0,
+        interval_seconds=0.01,
+    ):
+        await poll(lambda: not (root / path).exists())
+
+
+def faulty(monkeypatch: pytest.MonkeyPatch, store: LocalStore, name: str) -> None:
+    """Have a method of the store fail the first time, as nobody expects."""
+    work = getattr(store, name)
+    faults = [KeyError("a fault of ours")]
+
+    async def once(*arguments: Any) -> Any:
+        if faults:
+            raise faults.pop()
+        return await work(*arguments)
+
+    monkeypatch.setattr(store, name, once)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -59,3 +60,25 @@ async def test_a_single_move_leaves_nothing_to_tidy(fleet: Namespace, clock: Clo
     stored = fleet.cache.devices.get(device.metadata.name)
     assert not marks_of(stored)
     assert is_member(stored, fleet.cache.groups.get(group.metadata.name))
+
+
+async def test_a_fault_of_ours_does_not_end_the_tidying(
+    fleet: Namespace, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(membership, "_OPERATOR_FIRST_SECONDS", 0.2)
+    tidy = membership.tidy
+    faults = [KeyError("a fault of ours")]
+
+    async def faulty(*arguments: Any) -> float | None:
+        if faults:
+            raise faults.pop()
+        return await tidy(*arguments)
+
+    monkeypatch.setattr(membership, "tidy", faulty)
+    group = await make_group(fleet)
+    devices = await make_devices(fleet)
+    async with MembershipWriter(fleet.writer, fleet.cache, clock=clock) as members:
+        await members.change(group, devices, [])
+        names = [device.metadata.name for device in devices]
+        await until(lambda: not any(marks_of(fleet.cache.devices.get(name)) for name in names))
+    assert not faults

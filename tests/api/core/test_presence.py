@@ -74,3 +74,22 @@ async def test_a_file_that_goes_and_comes_back_is_noticed_at_the_next_round(
         await comes_true(lambda: missing(fleet, "p"))
         (tmp_path / "aside").rename(tmp_path / "files" / path)
         await comes_true(lambda: not missing(fleet, "p"))
+
+
+async def test_a_fault_of_ours_does_not_end_the_looking(
+    fleet: Namespace, files: LocalStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = files.open
+    faults = [KeyError("a fault of ours")]
+
+    def faulty(path: str) -> Any:
+        if faults:
+            raise faults.pop()
+        return look(path)
+
+    monkeypatch.setattr(files, "open", faulty)
+    async with Presence(files, fleet.cache.packages, fleet.writer, clock=clock):
+        await package(fleet, "first", NOWHERE)
+        await package(fleet, "second", NOWHERE)
+        await comes_true(lambda: missing(fleet, "second"))
+    assert not faults

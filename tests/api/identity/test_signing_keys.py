@@ -3,6 +3,7 @@ import base64
 
 import pytest
 
+from polyfleet.api.core.identity import signing_keys
 from polyfleet.api.core.identity.signing_keys import (
     SECRET_NAME,
     InvalidSigningKeys,
@@ -106,3 +107,27 @@ async def test_a_spoilt_secret_leaves_a_running_replica_its_keys(
 async def test_a_key_does_not_show_when_it_is_printed(keys: SigningKeys) -> None:
     key = keys.current(Purpose.LINKS)
     assert repr(key.secret) not in repr(key)
+
+
+async def test_a_fault_of_ours_does_not_end_the_reading_again(
+    client: Client, keys: SigningKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signing_keys, "REREAD_SECONDS", 0.05)
+    async with SigningKeys(client) as other:
+        read = other.reload
+        faults = [KeyError("a fault of ours")]
+
+        async def faulty() -> None:
+            if faults:
+                raise faults.pop()
+            await read()
+
+        monkeypatch.setattr(other, "reload", faulty)
+        await keys.rotate()
+        new = keys.current(Purpose.LINKS)
+        for _ in range(1200):
+            if other.current(Purpose.LINKS) == new:
+                break
+            await asyncio.sleep(0.05)
+        assert other.current(Purpose.LINKS) == new
+        assert not faults
