@@ -82,7 +82,9 @@ class Update(Part):
     package: ObjectName
     """The Package."""
     rollout: ObjectName | None = None
-    """The Rollout that brought it, if one did."""
+    """The Rollout that offered it last, if one did."""
+    rollout_uid: Annotated[str, Field(max_length=128)] | None = None
+    """The uid of that Rollout: one made again under the name is another one."""
     state: Annotated[str, Field(max_length=64, pattern="^([A-Z][A-Za-z]*)?$")] | None = None
     """How far the device is, in one CamelCase word."""
     progress: Annotated[int, Field(ge=0, le=100)] | None = None
@@ -92,7 +94,7 @@ class Update(Part):
     message: Text | None = None
     """Why it failed, as the device tells it."""
     at: Instant | None = None
-    """When this last changed."""
+    """When this last changed, but for the Rollout."""
 
 
 class DeviceStatus(Status):

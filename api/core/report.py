@@ -60,16 +60,26 @@ def combined(older: Report | None, newer: Report) -> Report:
 
 
 def _combined_offer(older: Report, newer: Report) -> OfferMade | None:
-    """Return the latest offer; one made again is the one made first, unless that had failed."""
+    """Return the latest offer; one made again is the one made first, unless that had failed.
+
+    If it is another Rollout that makes it again, it is that one's from then on.
+    """
     before, after = older.offered, newer.offered
-    if before is None or after is None:
+    if before is None or after is None or not _is_again(older, newer):
         return after or before
-    return before if before[:2] == after[:2] and older.failed is None else after
+    if after.rollout_uid is None:
+        return before
+    return before._replace(rollout=after.rollout, rollout_uid=after.rollout_uid)
+
+
+def _is_again(older: Report, newer: Report) -> bool:
+    before, after = older.offered, newer.offered
+    same = before is not None and after is not None and before.package == after.package
+    return same and older.failed is None
 
 
 def _combined_progress(older: Report, newer: Report) -> int | None:
     """Return the latest progress; a new offer begins again."""
     if newer.progress is not None:
         return newer.progress
-    same = newer.offered is None or _combined_offer(older, newer) is older.offered
-    return older.progress if same else None
+    return older.progress if newer.offered is None or _is_again(older, newer) else None

@@ -18,7 +18,7 @@ from polyfleet.api.core.errors import Invalid, NotFound, RateLimited, Unavailabl
 from polyfleet.api.core.identity.clock import Monotonic, monotonic_clock
 from polyfleet.api.core.rate_limits import TokenBuckets
 from polyfleet.api.core.report import Report, combined, shown, supersede
-from polyfleet.api.core.updates import Failure, OfferMade, is_new_offer, update_change
+from polyfleet.api.core.updates import Failure, OfferMade, is_news, update_change
 from polyfleet.api.settings import ReportSettings
 from polyfleet.fleet.attributes import Attribute, merge_source, mirrored_labels, replace_source
 from polyfleet.fleet.instants import timestamp
@@ -112,13 +112,19 @@ class ReportWriter:
         )
         return await self._report(device, report, excess)
 
-    def offered(self, device: Device, package: str, rollout: str | None = None) -> None:
+    def offered(
+        self,
+        device: Device,
+        package: str,
+        rollout: str | None = None,
+        rollout_uid: str | None = None,
+    ) -> None:
         """Note that the device was offered the Package of that object name, if that is new.
 
-        `rollout` is the object name of the Rollout that brought it, if one did.
+        `rollout` and `rollout_uid` are name and uid of the Rollout that brought it, if one did.
         """
-        if is_new_offer(device.status.update, package):
-            made = OfferMade(package, rollout, timestamp(self._clock()))
+        if is_news(device.status.update, package, rollout_uid):
+            made = OfferMade(package, timestamp(self._clock()), rollout, rollout_uid)
             self._note_update(device, Report(source="", offered=made))
 
     async def failed(self, device: Device, package: str, reason: str) -> Device:

@@ -17,8 +17,9 @@ class OfferMade(NamedTuple):
     """A device was offered the Package of that object name, by that Rollout if by one, then."""
 
     package: str
-    rollout: str | None
     at: str
+    rollout: str | None = None
+    rollout_uid: str | None = None
 
 
 class Failure(NamedTuple):
@@ -28,14 +29,9 @@ class Failure(NamedTuple):
     reason: str
 
 
-def is_new_offer(current: Update | None, offered: str, at: str | None = None) -> bool:
-    """Say whether an offer is another one than the device was given last.
-
-    After a failure it is a new attempt, unless it was made (`at`) before the failure was told.
-    """
-    if current is None or current.package != offered or current.state == FINISHED:
-        return True
-    return current.state == FAILED and (at is None or at > current.at)
+def is_news(current: Update | None, package: str, rollout_uid: str | None) -> bool:
+    """Say whether an offer made now would be written: another one, or by another Rollout."""
+    return _begins(current, package) or _is_of_another(current, rollout_uid)
 
 
 def update_change(
@@ -50,15 +46,15 @@ def update_change(
     """Return what changes in `status.update`; None if nothing does.
 
     `progress` is in per cent of what was offered last; without an offer nothing can progress. An
-    offer repeated before the device has finished is the same one. `runs` says whether the device
-    runs the version of the Package of that object name: then it has finished, whatever came in
-    which order.
+    offer repeated before the device has finished is the same one; by another Rollout it is that
+    one's from then on, and nothing else changes. `runs` says whether the device runs the version
+    of the Package of that object name: then it has finished, whatever came in which order.
     """
     change: dict[str, Any] = {}
     reached = 0 if current is None else current.progress
     if (
         offered is not None
-        and is_new_offer(current, offered.package, offered.at)
+        and _begins(current, offered.package, offered.at)
         and not _is_done(current, offered.package, runs)
     ):
         change = _begun(current, offered)
@@ -75,18 +71,48 @@ def update_change(
         change.pop("message", None)
         if change and current is not None and current.message:
             change["message"] = None
-    return {**change, "at": at} if change else None
+    if change:
+        change["at"] = at
+    if offered is not None and package == offered.package:
+        # By whom it was offered moves no date: since when it has failed stays as it is told.
+        change |= _taken_over(current, change, offered)
+    return change or None
+
+
+def _begins(current: Update | None, offered: str, at: str | None = None) -> bool:
+    """Say whether an offer is another one than the device was given last.
+
+    After a failure it is a new attempt, unless it was made (`at`) before the failure was told.
+    """
+    if current is None or current.package != offered or current.state == FINISHED:
+        return True
+    return current.state == FAILED and (at is None or at > current.at)
+
+
+def _is_of_another(current: Update | None, rollout_uid: str | None) -> bool:
+    """Say whether a Rollout offers what was offered otherwise; who is none takes nothing over."""
+    return rollout_uid is not None and (current is None or current.rollout_uid != rollout_uid)
+
+
+def _taken_over(
+    current: Update | None, change: dict[str, Any], offered: OfferMade
+) -> dict[str, Any]:
+    uid = offered.rollout_uid
+    if change.get("rolloutUid") == uid or not _is_of_another(current, uid):
+        return {}
+    return {"rollout": offered.rollout, "rolloutUid": offered.rollout_uid}
 
 
 def _begun(current: Update | None, offered: OfferMade) -> dict[str, Any]:
     again = current is not None and current.package == offered.package
     change: dict[str, Any] = {
         "package": offered.package,
-        "rollout": offered.rollout,
         "state": OFFERED,
         "progress": 0,
         "attempts": current.attempts + 1 if current is not None and again else 1,
     }
+    if offered.rollout_uid is not None or not again:
+        change |= {"rollout": offered.rollout, "rolloutUid": offered.rollout_uid}
     if current is not None and current.message:
         change["message"] = None
     return change
@@ -96,7 +122,7 @@ def _failure(current: Update | None, change: dict[str, Any], failed: Failure) ->
     reason = failed.reason[:_LONGEST_REASON] or None
     told = change.get("package", current.package if current is not None else None)
     if told != failed.package:  # what it was offered may not be written yet
-        begun = _begun(current, OfferMade(failed.package, None, ""))
+        begun = _begun(current, OfferMade(failed.package, ""))
         return {**begun, "state": FAILED, "message": reason}
     known = current is not None and not change
     if known and current is not None and current.state == FAILED and current.message == reason:

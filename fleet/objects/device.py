@@ -47,10 +47,14 @@ FAILED = "Failed"
 
 
 class Update(View, frozen=True, kw_only=True):
-    """The update that a device was last given; `message` is why it failed."""
+    """The update that a device was last given; `message` is why it failed.
+
+    `rollout` and `rollout_uid` are the Rollout that offered it last, if one did.
+    """
 
     package: str
     rollout: str | None = None
+    rollout_uid: str | None = None
     state: str = ""
     progress: int = 0
     attempts: int = 0
@@ -85,4 +89,7 @@ class Device(View, frozen=True, kw_only=True):
     @property
     def duplicate(self) -> bool:
         """Whether the operator found an older Device of the same id: this one is nobody then."""
-        return any(one.type == UNIQUE and one.status == "False" for one in self.status.conditions)
+        conditions = self.status.conditions
+        if not conditions:  # most devices have none, and rollouts ask it of all
+            return False
+        return any(one.type == UNIQUE and one.status == "False" for one in conditions)

@@ -33,11 +33,13 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """Which package a device gets, if any.
 
     `group` is the object name of the active group where it decided; `target_version` the version
-    that the device is to reach in the end; `rollout` the object name of the Rollout that decided.
+    that the device is to reach in the end; `rollout` and `rollout_uid` name and uid of the Rollout
+    that decided.
     """
 
     package: Package | None
     reason: Reason
     group: str | None = None
     rollout: str | None = None
+    rollout_uid: str | None = None
     target_version: str | None = None

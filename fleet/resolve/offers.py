@@ -360,6 +360,7 @@ def _decision(candidate: Candidate, rollout: LiveRollout | None = None) -> Decis
         package=candidate.node.package,
         reason="Offered" if rollout is None else "Rollout",
         rollout=None if rollout is None else rollout.name,
+        rollout_uid=None if rollout is None else rollout.rollout.metadata.uid,
         target_version=candidate.node.version,
     )
 

@@ -18,10 +18,12 @@ def change(
     runs: str | None = None,
     failed: Failure | None = None,
     offered_at: str = AT,
+    by: str | None = None,
 ) -> dict[str, Any] | None:
+    made = OfferMade(offered, offered_at, by, by and f"uid-{by}") if offered is not None else None
     return update_change(
         current,
-        offered=OfferMade(offered, None, offered_at) if offered is not None else None,
+        offered=made,
         progress=progress,
         failed=failed,
         at=AT,
@@ -40,6 +42,7 @@ def test_another_offer_begins_from_nothing(current: Update | None) -> None:
     assert change(current, "p1") == {
         "package": "p1",
         "rollout": None,
+        "rolloutUid": None,
         "state": "Offered",
         "progress": 0,
         "attempts": 1,
@@ -50,6 +53,48 @@ def test_another_offer_begins_from_nothing(current: Update | None) -> None:
 @pytest.mark.parametrize("current", [update(), update(state="InProgress", progress=40)])
 def test_the_same_offer_again_changes_nothing(current: Update) -> None:
     assert change(current, "p1") is None
+
+
+TAKEN_OVER = {"rollout": "b", "rolloutUid": "uid-b"}
+
+
+@pytest.mark.parametrize(
+    "current",
+    [
+        update(),
+        update(state="InProgress", progress=40),
+        update(rollout="a", rollout_uid="uid-a"),
+        update(rollout="b", rollout_uid="uid-of-one-before-under-its-name"),
+    ],
+)
+def test_the_same_offer_by_another_rollout_is_that_one_s_and_goes_on(current: Update) -> None:
+    assert change(current, "p1", by="b") == TAKEN_OVER
+
+
+def test_the_same_offer_by_the_same_rollout_or_by_none_changes_nothing() -> None:
+    current = update(rollout="b", rollout_uid="uid-b")
+    assert change(current, "p1", by="b") is None
+    assert change(current, "p1") is None
+
+
+def test_a_new_attempt_without_a_rollout_leaves_the_one_that_offered_it() -> None:
+    failed = update(state="Failed", at="2026-11-21T00:00:00.000000Z", rollout="b")
+    changed = change(failed, "p1")
+    assert changed is not None
+    assert "rollout" not in changed
+    other = change(failed, "p2")
+    assert other is not None
+    assert (other["rollout"], other["rolloutUid"]) == (None, None)
+
+
+def test_who_offered_it_is_kept_beside_a_failure_that_came_first_and_beside_the_end() -> None:
+    """Neither the failure nor its date may change, for by that date it is retried."""
+    failed = update(state="Failed", message="no power", at=AT)
+    earlier = "2026-11-21T00:00:00.000000Z"
+    assert change(failed, "p1", by="b", offered_at=earlier) == TAKEN_OVER
+    finished = update(state="Finished", progress=100)
+    assert change(finished, "p1", by="b", runs="p1") == TAKEN_OVER
+    assert change(update(), "p1", by="b", runs="p1") == FINISHED | TAKEN_OVER
 
 
 def test_an_offer_after_the_end_is_another_attempt() -> None:
@@ -123,6 +168,7 @@ def test_a_failure_counts_before_its_offer_is_written(current: Update | None) ->
     failed = change(current, failed=BROKEN)
     assert failed is not None
     assert (failed["package"], failed["state"]) == ("p1", "Failed")
+    del failed["rolloutUid"]  # None, as the view has it anyway
     later = update(**failed)
     assert change(later, "p1", offered_at="2026-11-21T23:59:59.000000Z") is None
 

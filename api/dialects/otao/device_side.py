@@ -52,11 +52,12 @@ class _Applied(msgspec.Struct, rename="camel"):
 
 
 class _Target(NamedTuple):
-    """What a device is to run, and the Rollout that brings it, if one does."""
+    """What a device is to run, and name and uid of the Rollout that brings it, if one does."""
 
     version: str
     package: Package | None
     rollout: str | None = None
+    rollout_uid: str | None = None
 
 
 class DeviceRoutes:
@@ -125,7 +126,7 @@ class DeviceRoutes:
         config = await self._config(request, target) if target is not None else None
         if target is not None and config is not None and target.package is not None:
             name = target.package.metadata.name
-            self._facade.reports.offered(device, name, target.rollout)
+            self._facade.reports.offered(device, name, target.rollout, target.rollout_uid)
         else:  # there is nothing for it, or nothing that can be sent: it keeps what it has
             target = self._present(device, told or None)
             config = await self._config(request, target)
@@ -148,7 +149,9 @@ class DeviceRoutes:
         decision = resolve(facts, catalogue, facade.clock())
         facade.decisions.count(SOURCE, decision.reason)
         package = decision.package
-        return _Target(package.spec.version, package, decision.rollout) if package else None
+        if package is None:
+            return None
+        return _Target(package.spec.version, package, decision.rollout, decision.rollout_uid)
 
     def _present(self, device: Device, told: str | None) -> _Target:
         """Return what the device runs, as what it is to run."""

@@ -53,7 +53,9 @@ class UpdateRoutes:
             offer = await self._offer(request, package)
         except NotFound:
             return Response(status_code=204)
-        facade.reports.offered(device, package.metadata.name, decision.rollout)
+        facade.reports.offered(
+            device, package.metadata.name, decision.rollout, decision.rollout_uid
+        )
         return Response(offer, media_type="application/json")
 
     def _decide(self, device: Device, told: metadata.Flat) -> Decision | None:

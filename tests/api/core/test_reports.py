@@ -322,6 +322,34 @@ async def test_a_device_that_reports_the_version_it_was_offered_has_finished(
     assert (update.package, update.state, update.progress) == ("p", "Finished", 100)
 
 
+async def test_an_offer_by_another_rollout_goes_on_with_what_was_begun(
+    fleet: Namespace, reports: ReportWriter, clock: Clock
+) -> None:
+    """Whether the first is written by then or still waits to be."""
+    device = await fleet.device("a")
+    for number, written in enumerate((True, False)):
+        reports.offered(device, f"p{number}", "default.a", "uid-a")
+        reports.progress(device, 40)
+        if written:
+            device = await flushed(fleet, reports, clock, device)
+        reports.offered(device, f"p{number}", "default.b", "uid-b")
+        device = await flushed(fleet, reports, clock, device)
+        update = device.status.update
+        assert update is not None
+        assert (update.rollout, update.rollout_uid) == ("default.b", "uid-b")
+        assert (update.state, update.progress, update.attempts) == ("InProgress", 40, 1)
+        for _ in range(5):  # nor does it write anything more
+            reports.offered(device, f"p{number}", "default.b", "uid-b")
+            reports.offered(device, f"p{number}")
+        assert reports.pending == 0
+
+
+async def flushed(fleet: Namespace, reports: ReportWriter, clock: Clock, device: Device) -> Device:
+    clock.advance(100)
+    assert await reports.flush(limit=10) == 1
+    return await fleet.client.get(DEVICES, device.metadata.name)
+
+
 async def test_a_failure_is_written_at_once_with_its_reason(
     fleet: Namespace, reports: ReportWriter
 ) -> None:
