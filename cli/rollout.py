@@ -17,6 +17,7 @@ from polyfleet.cli.terminal import say
 from polyfleet.fleet.instants import timestamp
 from polyfleet.fleet.objects.kinds import ROLLOUTS
 from polyfleet.fleet.objects.rollout import Rollout
+from polyfleet.fleet.rollout.plan import plan_digest
 from polyfleet.kube.writer import Writer
 
 commands = typer.Typer(no_args_is_help=True, help="Rollouts: packages on their way to devices.")
@@ -86,6 +87,8 @@ def promote(name: Name, namespace: Namespace = None) -> None:
 
     def change(rollout: Rollout) -> dict[str, Any]:
         awaits = rollout.status.awaits
+        if rollout.status.plan != plan_digest(rollout.spec):
+            fail(f"{name} has no plan of its spec as it is: wait until it is made")
         if not awaits:
             fail(f"{name} waits for nothing that a person could end")
         return {"promoted": awaits}

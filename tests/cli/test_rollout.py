@@ -4,8 +4,11 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
+from polyfleet.fleet.objects.rollout import RolloutSpec
+from polyfleet.fleet.rollout.plan import plan_digest
 from tests.cli.conftest import RunCommand
 from tests.facade_fixtures import FacadeServer, StartFacade
 
@@ -49,6 +52,10 @@ def fleet(kubectl: Kubectl) -> Kubectl:
 def spec(kubectl: Kubectl) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(kubectl("get", "rollout", NAME, "-o", "json"))["spec"]
     return found
+
+
+def plan_of(kubectl: Kubectl) -> str:
+    return plan_digest(msgspec.convert(spec(kubectl), RolloutSpec))
 
 
 def set_status(kubectl: Kubectl, **status: Any) -> None:
@@ -107,12 +114,27 @@ def test_without_its_package_nothing_can_be_planned(
 
 
 def test_a_person_promotes_the_plan_that_waits(fleet: Kubectl, polyfleet: RunCommand) -> None:
+    plan = plan_of(fleet)
+    set_status(fleet, plan=plan)
     done = polyfleet("rollout", "promote", NAME)
     assert done.exit_code == 1
     assert "waits for nothing" in done.stderr
-    set_status(fleet, awaits="0123abcd/1")
+    set_status(fleet, awaits=f"{plan[:8]}/1")
     assert polyfleet("rollout", "promote", NAME).exit_code == 0
-    assert spec(fleet)["promoted"] == "0123abcd/1"
+    assert spec(fleet)["promoted"] == f"{plan[:8]}/1"
+
+
+def test_a_plan_that_is_not_that_of_the_spec_is_not_promoted(
+    fleet: Kubectl, polyfleet: RunCommand
+) -> None:
+    plan = plan_of(fleet)
+    set_status(fleet, plan=plan, awaits=f"{plan[:8]}/1")
+    edit = json.dumps({"spec": {"steps": [{"limit": "25%", "pause": {}}]}})
+    fleet("patch", "rollout", NAME, "--type=merge", "-p", edit)
+    done = polyfleet("rollout", "promote", NAME)
+    assert done.exit_code == 1
+    assert "no plan of its spec" in done.stderr
+    assert "promoted" not in spec(fleet)
 
 
 def test_a_person_pauses_resumes_retries_and_aborts(fleet: Kubectl, polyfleet: RunCommand) -> None:
