@@ -64,7 +64,8 @@ class RolloutStep(Part):
     pause: Pause | None = None
     """A wait before the next step; absent: until all devices that it reaches run the package.
 
-    A step with nothing but a pause reaches nobody.
+    If it reaches nobody, or none of them is left: until a person promotes the rollout. A step
+    with nothing but a pause reaches nobody.
     """
 
 
@@ -112,7 +113,10 @@ class RolloutSpec(Part):
     aborted: bool | None = None
     """Whether it offers nothing any more, for good."""
     promoted: Promotion | None = None
-    """Set to what status.awaits says to end the wait for the next step of that plan."""
+    """Set to what status.awaits says to end the wait for the next step of that plan.
+
+    It counts for the steps up to its number, and not before that step is the one that waits.
+    """
     retry_failed_before: Instant | None = None
     """Devices that failed before then are offered the package again."""
 
@@ -136,11 +140,11 @@ class RolloutCounts(Part):
     reached: Count | None = None
     """How many of them the open steps have come to."""
     offered: Count | None = None
-    """How many were offered the package."""
+    """How many were offered the package, by this rollout last."""
     updated: Count | None = None
     """How many run it, or a later version."""
     failed: Count | None = None
-    """How many could not install it."""
+    """How many could not install it, whoever offered it, and are not offered it again."""
 
 
 class RolloutFailure(Part):
@@ -167,6 +171,8 @@ class RolloutStatus(Status):
     """How many steps are open, of how many."""
     awaits: Promotion | None = None
     """What spec.promoted must be for the next step to open at once."""
+    promoted: Promotion | None = None
+    """The furthest promotion that has counted: it counts again if that plan is made again."""
     failures: Annotated[list[RolloutFailure], Field(max_length=20), ATOMIC] | None = None
     """At most twenty of the devices that could not install the package."""
     counts: RolloutCounts | None = None

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from polyfleet.fleet import selectors
-from polyfleet.fleet.artifacts import stored_file
+from polyfleet.fleet.artifacts import is_missing, stored_file
+from polyfleet.fleet.conditions import condition
 from polyfleet.fleet.objects.application import Application
 from polyfleet.fleet.objects.device import Device
 from polyfleet.fleet.objects.enrollment import Enrollment
@@ -36,6 +37,7 @@ from polyfleet.operator.indexes import (
 )
 from polyfleet.operator.queue import Key
 from polyfleet.operator.reconcile.applications import named_users
+from polyfleet.operator.reconcile.packages import READY
 
 APPLICATION_KEY = "application"
 CLAIMS_KEY = "claims"
@@ -202,11 +204,12 @@ class Feed:
         if item is None:
             return
         self._one(PACKAGE_KEY, change)
+        name = item.metadata.name
+        if _readiness(change.old) != _readiness(change.new):
+            self._many(ROLLOUT_KEY, self._cache.rollouts, PACKAGE, name)
         if _presence_changed(change):
-            name = item.metadata.name
             self._owner(item.spec.application)
             self._many(GROUP_KEY, self._cache.groups, PACKAGE, name)
-            self._many(ROLLOUT_KEY, self._cache.rollouts, PACKAGE, name)
             for device in self._cache.devices.find(PIN, name):
                 self.device_if_needed(device)
         file = stored_file(item)
@@ -281,6 +284,15 @@ def _present(item: AnyObject | None) -> bool:
     if isinstance(item, Application):
         return item.present
     return item is not None and not item.metadata.terminating
+
+
+def _readiness(package: Package | None) -> tuple[Any, ...] | None:
+    """Return what tells whether devices can be given the package."""
+    if package is None or package.metadata.terminating:
+        return None
+    ready = condition(package, READY)
+    told = (ready.status, ready.reason, ready.message) if ready is not None else None
+    return (package.metadata.uid, is_missing(package), told)
 
 
 def _members_rules(group: DeviceGroup | None) -> tuple[Any, ...] | None:

@@ -160,6 +160,7 @@ def _matters(old: Device | None, new: Device | None) -> bool:
     return (
         old.metadata.labels != new.metadata.labels
         or old.metadata.deletion_timestamp != new.metadata.deletion_timestamp
+        or old.duplicate != new.duplicate
         or old.metadata.managed_fields != new.metadata.managed_fields
         or old.spec.attributes != new.spec.attributes
         or old.status.software != new.status.software

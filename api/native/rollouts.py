@@ -44,7 +44,8 @@ async def plan_of(facade: Facade, principal: Principal, name: str) -> RolloutPla
         await asyncio.sleep(0)  # devices and people that ask meanwhile come first
     count, upcoming = preview.next()
     counts = preview.tally.counts
-    wait = next_wait(rollout) if found.state != "Unplanned" else None
+    planned, nobody = found.state != "Unplanned", not preview.tally.newest
+    wait = next_wait(rollout, nobody=nobody) if planned else None
     return RolloutPlan(
         name=name,
         package=package.metadata.name,

@@ -70,7 +70,8 @@ class RolloutStatus(Status, frozen=True, kw_only=True):
     """The plan in force; it binds only while its digest matches the spec.
 
     `step` is how many steps of how many are open (`2/3`), `awaits` what `spec.promoted` must be
-    for the next one to open, `failures` at most twenty of the devices that failed.
+    for the next one to open, `promoted` the furthest promotion that has counted, `failures` at
+    most twenty of the devices that failed.
     """
 
     plan: str | None = None
@@ -78,6 +79,7 @@ class RolloutStatus(Status, frozen=True, kw_only=True):
     steps: tuple[OpenedStep, ...] = ()
     step: str = ""
     awaits: str = ""
+    promoted: str = ""
     failures: tuple[RolloutFailure, ...] = ()
     counts: RolloutCounts = RolloutCounts()
 

@@ -52,10 +52,10 @@ def promotion(digest: str, step: int) -> str:
     return f"{digest[:SHORT]}/{step}"
 
 
-def is_promoted(promoted: str | None, digest: str, step: int) -> bool:
-    """Say whether a person ended the wait after that step, or after a later one, of that plan."""
+def promoted_step(promoted: str | None, digest: str) -> int:
+    """Return up to which step of that plan a person ended the waits; 0 if none."""
     plan, _, number = (promoted or "").partition("/")
-    return plan == digest[:SHORT] and number.isdecimal() and int(number) >= step
+    return int(number) if plan == digest[:SHORT] and number.isdecimal() else 0
 
 
 def _written(part: Any) -> Any:

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 from polyfleet.fleet import instants
 from polyfleet.fleet.objects.rollout import Rollout
-from polyfleet.fleet.rollout.plan import is_promoted
+from polyfleet.fleet.rollout.plan import promoted_step
 from polyfleet.fleet.rollout.steps import quota, steps_of
 
 Until = Literal["Promotion", "Time", "Devices"]
@@ -26,8 +26,11 @@ class Wait(NamedTuple):
         return f"step {self.number} waits until all devices before it run the package"
 
 
-def next_wait(rollout: Rollout) -> Wait | None:
-    """Return what the next step of the plan in force waits for; None if all steps are open."""
+def next_wait(rollout: Rollout, *, nobody: bool = False) -> Wait | None:
+    """Return what the next step of the plan in force waits for; None if all steps are open.
+
+    `nobody` says that of those that the step opened last reached none is left.
+    """
     steps, opened = steps_of(rollout.spec), rollout.status.steps
     if not opened or len(opened) >= len(steps):
         return None
@@ -36,7 +39,7 @@ def next_wait(rollout: Rollout) -> Wait | None:
     if pause is None:
         # A step for nobody shows nothing: that no device of it fails is no reason to go on.
         reaches = quota(steps[len(opened) - 1], opened[-1].population)
-        return Wait(number, "Devices" if reaches else "Promotion")
+        return Wait(number, "Devices" if reaches and not nobody else "Promotion")
     if pause.duration_seconds is None:
         return Wait(number, "Promotion")
     try:
@@ -52,8 +55,36 @@ def is_over(wait: Wait, rollout: Rollout, digest: str, now: datetime, *, settled
     A person's promotion ends every wait. `settled` says that all devices that are reached run the
     package, and that there are any.
     """
-    if is_promoted(rollout.spec.promoted, digest, wait.number - 1):
+    asked = promoted_step(rollout.spec.promoted, digest)
+    if asked >= wait.number - 1 and not is_too_far(wait, rollout, digest):
         return True
     if wait.until == "Devices":
         return settled
     return wait.at is not None and wait.at <= now
+
+
+def is_too_far(wait: Wait, rollout: Rollout, digest: str) -> bool:
+    """Say whether `spec.promoted` names a step after the one that is waited after.
+
+    It would end waits that nobody has seen, so it ends none until that step is waited after. What
+    has counted once goes on counting, so that a plan that is made again opens as far as before.
+    """
+    asked = promoted_step(rollout.spec.promoted, digest)
+    return asked > max(wait.number - 1, promoted_step(rollout.status.promoted, digest))
+
+
+def counted_promotion(rollout: Rollout, digest: str, wait: Wait | None) -> str:
+    """Return what `status.promoted` is to say: the furthest promotion of a plan that has counted.
+
+    A rollout without a status has lost it, or is made as it was elsewhere: it goes as far as its
+    spec says, if its plan has so many steps that end.
+    """
+    known, spec = rollout.status.promoted, rollout.spec
+    asked = promoted_step(spec.promoted, digest)
+    if asked <= promoted_step(known, digest):
+        return known
+    if rollout.status.observed_generation == 0:
+        counts = asked < len(steps_of(spec))
+    else:
+        counts = wait is not None and asked <= wait.number - 1
+    return spec.promoted or "" if counts else known

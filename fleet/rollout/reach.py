@@ -162,8 +162,12 @@ def is_counted(
 
 
 def was_offered(rollout: LiveRollout, package: str, update: Update | None) -> bool:
-    """Say whether the rollout has offered the device the package."""
-    return update is not None and update.package == package and update.rollout == rollout.name
+    """Say whether the rollout is the last that offered the device the package."""
+    return (
+        update is not None
+        and update.package == package
+        and update.rollout_uid == rollout.rollout.metadata.uid
+    )
 
 
 def has_failed(rollout: LiveRollout, package: str, update: Update | None) -> bool:

@@ -22,9 +22,13 @@ MOST_FAILURES = 20
 
 
 class Standing(NamedTuple):
-    """Where one target stands; `failure` is why it failed, if it did."""
+    """Where one target stands; `failure` is why it failed, if it did.
+
+    `newest` says that it is reached, and that the step opened last selects it.
+    """
 
     reached: bool
+    newest: bool
     offered: bool
     updated: bool
     failure: RolloutFailure | None
@@ -36,6 +40,7 @@ class Tally:
     def __init__(self) -> None:
         self.total = 0
         self.reached = 0
+        self.newest = 0
         self.offered = 0
         self.updated = 0
         self.unsettled = 0
@@ -65,8 +70,8 @@ class Tally:
 
     @property
     def settled(self) -> bool:
-        """Whether all who are reached run the package. Nobody at all shows nothing."""
-        return self.reached > 0 and self.unsettled == 0
+        """Whether all who are reached run the package. A step with nobody shows nothing."""
+        return self.newest > 0 and self.unsettled == 0
 
     @property
     def failures(self) -> tuple[RolloutFailure, ...]:
@@ -79,6 +84,7 @@ class Tally:
             return
         self.total += by
         self.reached += by * standing.reached
+        self.newest += by * standing.newest
         self.offered += by * standing.offered
         self.updated += by * standing.updated
         self.unsettled += by * (standing.reached and not standing.updated)
@@ -96,12 +102,13 @@ def standing_of(
 ) -> Standing | None:
     """Say where a device of the rollout's application stands; None if it is no target.
 
-    A target is a device whose type is the package's, too; one of another type never gets it.
+    A target is a device whose type is the package's, too; one of another type never gets it, and
+    neither does one whose id an older device has.
     """
     groups = _target_groups(rollout, device)
     if groups is None or not _fits(package, device, type_of):
         return None
-    meta, update, version = device.metadata, device.status.update, package.spec.version
+    update, version = device.status.update, package.spec.version
     running = _version(device)
     updated = running == version or (
         running is not None
@@ -110,10 +117,16 @@ def standing_of(
     )
     failure = None
     if not updated and update is not None and has_failed(rollout, package.metadata.name, update):
-        failure = RolloutFailure(device=meta.name, message=update.message, at=update.at)
+        name = device.metadata.name
+        failure = RolloutFailure(device=name, message=update.message, at=update.at)
+    offered = was_offered(rollout, package.metadata.name, update)
+    steps = selecting(rollout, device.metadata.labels)
+    place = _place(rollout, device)
+    found = reached(rollout, steps, place, device.metadata, groups, offered=offered)
     return Standing(
-        reached=_is_reached(rollout, package, device, groups, _place(rollout, device)),
-        offered=update is not None and update.package == package.metadata.name,
+        reached=found is not None,
+        newest=found is not None and steps[-1] is rollout.open[-1],
+        offered=offered,
         updated=updated,
         failure=failure,
     )
@@ -141,18 +154,12 @@ def places(
         if step.selector is not None and not selectors.matches(step.selector, meta.labels):
             continue
         place = _place(rollout, device)
-        if _is_reached(rollout, package, device, groups, place):
+        offered = was_offered(rollout, package.metadata.name, device.status.update)
+        steps = selecting(rollout, meta.labels)
+        if reached(rollout, steps, place, meta, groups, offered=offered) is not None:
             yield 0.0
         elif is_counted(rollout, step.selector, until, meta, groups):
             yield place
-
-
-def _is_reached(
-    rollout: LiveRollout, package: Package, device: Device, groups: tuple[str, ...], place: float
-) -> bool:
-    offered = was_offered(rollout, package.metadata.name, device.status.update)
-    steps = selecting(rollout, device.metadata.labels)
-    return reached(rollout, steps, place, device.metadata, groups, offered=offered) is not None
 
 
 def _place(rollout: LiveRollout, device: Device) -> float:
@@ -161,7 +168,7 @@ def _place(rollout: LiveRollout, device: Device) -> float:
 
 def _target_groups(rollout: LiveRollout, device: Device) -> tuple[str, ...] | None:
     """Return the groups by which the device is a target; None if it is none."""
-    if device.metadata.terminating:
+    if device.metadata.terminating or device.duplicate:
         return None
     if rollout.selector is not None:
         return () if selectors.matches(rollout.selector, device.metadata.labels) else None

@@ -34,7 +34,7 @@ async def reconcile(context: Context, name: str) -> float | None:
         users=users_of(cache, package),
         application_present=application_present(cache, package.spec.application),
         serial=package.metadata.serial,
-        file_owner=_file_owner(cache, package),
+        file_owner=file_owner(cache, package),
         groups=_groups(cache, package),
     )
     verdict = judge(facts, context.clock())
@@ -43,7 +43,8 @@ async def reconcile(context: Context, name: str) -> float | None:
     return None
 
 
-def _file_owner(cache: Cache, package: Package) -> str | None:
+def file_owner(cache: Cache, package: Package) -> str | None:
+    """Return the name of the older package whose file the package names, if it does."""
     file = stored_file(package)
     found = owner(cache.packages.find(FILE, file)) if file is not None else None
     return (

@@ -9,11 +9,12 @@ from polyfleet.fleet.objects.kinds import ROLLOUTS
 from polyfleet.fleet.objects.package import Package
 from polyfleet.fleet.objects.rollout import OpenedStep, Rollout, RolloutCounts, RolloutStatus
 from polyfleet.fleet.rollout.plan import seed_for
-from polyfleet.fleet.rollout.progress import is_over, next_wait
+from polyfleet.fleet.rollout.progress import Wait, counted_promotion, is_over, next_wait
 from polyfleet.fleet.rollout.reach import SNAPSHOT, LiveRollout, counted_until, live
 from polyfleet.fleet.rollout.steps import EVERYBODY, frontier, steps_of
 from polyfleet.fleet.rollout.tally import Tally, places
 from polyfleet.operator.context import Context
+from polyfleet.operator.controllers.packages import file_owner
 from polyfleet.operator.indexes import application_present
 from polyfleet.operator.reconcile.adoption import metadata_patch
 from polyfleet.operator.reconcile.rollouts import RolloutFacts, judge, ready, settles_at
@@ -36,6 +37,7 @@ async def reconcile(context: Context, name: str) -> float | None:
         package,
         groups,
         application_present=application_present(cache, rollout.spec.application),
+        file_owner=file_owner(cache, package) if package is not None else None,
     )
     look = Look(context, rollout, package if condition.holds else None)
     await look.go()
@@ -45,6 +47,7 @@ async def reconcile(context: Context, name: str) -> float | None:
         ready=condition,
         counts=look.counts,
         failures=look.tally.failures if look.tally is not None else rollout.status.failures,
+        nobody=look.nobody,
         planned_in=look.planned_in,
     )
     verdict = judge(facts, context.clock())
@@ -60,6 +63,7 @@ class Look:
         self._context = context
         self._package = package
         self.live = self._as_live(rollout)
+        self._note_promotion(None)
         self.tally: Tally | None = None
         self.planned_in: float | None = None
 
@@ -67,6 +71,11 @@ class Look:
     def counts(self) -> RolloutCounts | None:
         """The numbers, if they were counted."""
         return self.tally.counts if self.tally is not None else None
+
+    @property
+    def nobody(self) -> bool:
+        """Whether the step opened last is known to reach nobody now."""
+        return self.tally is not None and not self.tally.newest
 
     async def go(self) -> None:
         """Open what is due, then count."""
@@ -79,12 +88,13 @@ class Look:
             await self._plan(package, now)
         self.tally = await context.counts.tally(self.live, package)
         while self.live.state == "Open":
-            wait = next_wait(self.live.rollout)
+            wait = next_wait(self.live.rollout, nobody=self.nobody)
             settled = self.tally.settled
             if wait is None or not is_over(
                 wait, self.live.rollout, self.live.digest, now, settled=settled
             ):
                 break
+            self._note_promotion(wait)
             await self._open(package, now)
             self.tally = await context.counts.tally(self.live, package)
 
@@ -121,6 +131,12 @@ class Look:
             opened_at=at,
         )
         self._become(msgspec.structs.replace(rollout.status, steps=(*opened, new)))
+
+    def _note_promotion(self, wait: Wait | None) -> None:
+        rollout = self.live.rollout
+        counted = counted_promotion(rollout, self.live.digest, wait)
+        if counted != rollout.status.promoted:
+            self._become(msgspec.structs.replace(rollout.status, promoted=counted))
 
     def _become(self, status: RolloutStatus) -> None:
         self.live = self._as_live(msgspec.structs.replace(self.live.rollout, status=status))

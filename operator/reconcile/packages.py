@@ -70,6 +70,22 @@ def judge(facts: PackageFacts, now: datetime) -> Verdict:
     return Verdict(status=status, notices=notices)
 
 
+def not_offerable(package: Package, file_owner: str | None) -> tuple[str, str] | None:
+    """Return reason and message of why no device can be given the package; None if one can.
+
+    `file_owner` is the older package whose file it names, if it does.
+    """
+    spec = package.spec
+    if spec.artifact is None and spec.specification is None:
+        return "ArtifactMissing", "there is nothing to install"
+    if file_owner is not None:
+        message = f"its path is that of the file of the older package {file_owner}"
+        return "ArtifactTaken", message
+    if is_missing(package):
+        return "ArtifactMissing", "its file is not in the store"
+    return None
+
+
 def may_go(package: Package, users: PackageUsers) -> bool:
     """Say whether a deleted package may be let go."""
     return package.metadata.terminating and not users.any
@@ -96,15 +112,8 @@ def _application(facts: PackageFacts) -> Wanted | None:
 
 
 def _artifact(facts: PackageFacts) -> Wanted | None:
-    spec = facts.package.spec
-    if spec.artifact is None and spec.specification is None:
-        return Wanted(READY, False, "ArtifactMissing", "there is nothing to install")
-    if facts.file_owner is not None:
-        message = f"its path is that of the file of the older package {facts.file_owner}"
-        return Wanted(READY, False, "ArtifactTaken", message)
-    if is_missing(facts.package):
-        return Wanted(READY, False, "ArtifactMissing", "its file is not in the store")
-    return None
+    found = not_offerable(facts.package, facts.file_owner)
+    return Wanted(READY, False, *found) if found is not None else None
 
 
 def _texts(facts: PackageFacts) -> Wanted | None:

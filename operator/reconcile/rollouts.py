@@ -13,10 +13,11 @@ from polyfleet.fleet.objects.package import Package
 from polyfleet.fleet.objects.rollout import Rollout, RolloutCounts, RolloutFailure
 from polyfleet.fleet.rollout import dates
 from polyfleet.fleet.rollout.plan import promotion
-from polyfleet.fleet.rollout.progress import Wait, next_wait
+from polyfleet.fleet.rollout.progress import Wait, is_too_far, next_wait
 from polyfleet.fleet.rollout.reach import SNAPSHOT, LiveRollout
 from polyfleet.fleet.rollout.steps import steps_of
 from polyfleet.operator.reconcile.conditions import Wanted, enumerated, status_patch
+from polyfleet.operator.reconcile.packages import not_offerable
 from polyfleet.operator.reconcile.verdict import Notice, Verdict
 
 READY = "Ready"
@@ -24,6 +25,7 @@ PROGRESSING = "Progressing"
 COMPLETE = "Complete"
 PAUSED = "Paused"
 DEGRADED = "Degraded"
+TOO_FAR = "PromotedTooFar"
 
 _SETTLING = timedelta(microseconds=dates.MARGIN) + timedelta(seconds=1)
 """Kubernetes keeps dates in whole seconds."""
@@ -34,7 +36,8 @@ class RolloutFacts:
     """What a rollout is judged by: as it is to be, and as it was when it was looked at.
 
     `rollout` is `before` with the steps that open now; `counts` is None where nothing was counted.
-    `planned_in` is in how many seconds it will be planned, if it is not yet.
+    `nobody` says that the step opened last is known to reach nobody now, `planned_in` in how many
+    seconds it will be planned, if it is not yet.
     """
 
     before: Rollout
@@ -42,6 +45,7 @@ class RolloutFacts:
     ready: Wanted
     counts: RolloutCounts | None
     failures: tuple[RolloutFailure, ...] = ()
+    nobody: bool = False
     planned_in: float | None = None
 
 
@@ -51,8 +55,12 @@ def ready(
     groups: Iterable[DeviceGroup],
     *,
     application_present: bool,
+    file_owner: str | None = None,
 ) -> Wanted:
-    """Return the Ready condition; `groups` are those it names that exist."""
+    """Return the Ready condition; `groups` are those it names that exist.
+
+    `file_owner` is the older package whose file the rollout's package names, if it does.
+    """
     spec = rollout.spec
     if not application_present:
         return _not_ready("ApplicationMissing", f"there is no application {spec.application}")
@@ -63,6 +71,10 @@ def ready(
     ):
         message = f"{spec.package} is no package of application {spec.application}"
         return _not_ready("PackageMissing", message)
+    problem = not_offerable(package, file_owner)
+    if problem is not None:
+        reason, message = problem
+        return _not_ready("PackageNotReady", f"package {spec.package}: {reason}: {message}")
     present = {
         group.metadata.name: group
         for group in groups
@@ -87,7 +99,8 @@ def judge(facts: RolloutFacts, now: datetime) -> Verdict:
     """Return what the rollout's status should say, what to tell people, and when to look again."""
     rollout = facts.rollout.rollout
     status = rollout.status
-    wait = next_wait(rollout) if facts.rollout.state != "Unplanned" else None
+    planned = facts.rollout.state != "Unplanned"
+    wait = next_wait(rollout, nobody=facts.nobody) if planned else None
     wanted = _conditions(facts, wait)
     opened = len(status.steps)
     fields = {
@@ -102,6 +115,8 @@ def judge(facts: RolloutFacts, now: datetime) -> Verdict:
     awaits = promotion(facts.rollout.digest, opened) if wait is not None else None
     if awaits != (facts.before.status.awaits or None):
         fields["awaits"] = awaits
+    if status.promoted != facts.before.status.promoted:
+        fields["promoted"] = status.promoted or None
     # Compared with what is there, not with what is to be.
     patch = status_patch(facts.before, wanted, now, **fields)
     again = facts.planned_in
@@ -161,10 +176,18 @@ def _going(facts: RolloutFacts, wait: Wait | None) -> Wanted:
     if counts.total and counts.updated == counts.total:
         return Wanted(PROGRESSING, False, "Complete", f"all {counts.total} run it")
     if wait is not None:
-        return Wanted(PROGRESSING, wait.until != "Promotion", f"Awaiting{wait.until}", str(wait))
+        message = f"{wait}{_too_far(facts, wait)}"
+        return Wanted(PROGRESSING, wait.until != "Promotion", f"Awaiting{wait.until}", message)
     if not counts.total:
         return Wanted(PROGRESSING, False, "NoTargets", "there is no device that it may reach")
     return Wanted(PROGRESSING, True, "LastStep", "the last step is open")
+
+
+def _too_far(facts: RolloutFacts, wait: Wait) -> str:
+    rollout = facts.rollout.rollout
+    if not is_too_far(wait, rollout, facts.rollout.digest):
+        return ""
+    return f"; {TOO_FAR}: {rollout.spec.promoted} opens nothing before its own step waits"
 
 
 def _notices(facts: RolloutFacts, wanted: list[Wanted]) -> tuple[Notice, ...]:
@@ -184,6 +207,12 @@ def _notices(facts: RolloutFacts, wanted: list[Wanted]) -> tuple[Notice, ...]:
         if one.type in told and one.holds and not holds(facts.before, one.type):
             kind = "Warning" if told[one.type] == "Warning" else "Normal"
             notices.append(Notice(one.reason, one.message, kind))  # type: ignore[arg-type]  # of two
+    was = {condition.type: condition.message for condition in facts.before.status.conditions}
+    notices += [
+        Notice(TOO_FAR, one.message, "Warning")
+        for one in wanted
+        if one.type == PROGRESSING and TOO_FAR in one.message and one.message != was.get(one.type)
+    ]
     aborted = any(one.reason == "Aborted" for one in wanted if one.type == PROGRESSING)
     known = {condition.type: condition.reason for condition in before.conditions}
     if aborted and known.get(PROGRESSING) != "Aborted":

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from polyfleet.fleet.objects.group import LabelSelector, SelectorRequirement
 from polyfleet.fleet.objects.rollout import Pause, RolloutSpec, RolloutStep, RolloutTargets
-from polyfleet.fleet.rollout.plan import is_promoted, plan_digest, position, promotion, seed_for
+from polyfleet.fleet.rollout.plan import plan_digest, position, promoted_step, promotion, seed_for
 from polyfleet.fleet.rollout.steps import frontier, quota, steps_of
 
 RING = LabelSelector(match_labels={"ring": "a"})
@@ -58,15 +58,13 @@ def test_a_digest_is_the_same_in_every_process() -> None:
     assert position("seed", "default", "d1") == 0.852157152543965
 
 
-def test_a_promotion_is_for_one_plan_and_for_all_steps_up_to_one() -> None:
+def test_a_promotion_is_for_one_plan() -> None:
     digest = plan_digest(SPEC)
     promoted = promotion(digest, 2)
-    assert is_promoted(promoted, digest, 1)
-    assert is_promoted(promoted, digest, 2)
-    assert not is_promoted(promoted, digest, 3)
-    assert not is_promoted(promoted, plan_digest(changed(package="p3")), 1)
+    assert promoted_step(promoted, digest) == 2
+    assert promoted_step(promoted, plan_digest(changed(package="p3"))) == 0
     for wrong in (None, "", digest[:8], f"{digest[:8]}/", f"{digest[:8]}/x"):
-        assert not is_promoted(wrong, digest, 1)
+        assert promoted_step(wrong, digest) == 0
 
 
 @given(st.text(max_size=20), st.text(max_size=20), st.text(max_size=20))

@@ -25,8 +25,8 @@ from polyfleet.fleet.objects.rollout import (
 from polyfleet.fleet.resolve.catalogue import Catalogue
 from polyfleet.fleet.resolve.facts import facts_of
 from polyfleet.fleet.resolve.resolver import resolve
-from polyfleet.fleet.rollout.plan import plan_digest, promotion, seed_for
-from polyfleet.fleet.rollout.progress import is_over, next_wait
+from polyfleet.fleet.rollout.plan import plan_digest, promoted_step, promotion, seed_for
+from polyfleet.fleet.rollout.progress import counted_promotion, is_over, next_wait
 from polyfleet.fleet.rollout.reach import counted_until, live
 from polyfleet.fleet.rollout.steps import EVERYBODY, frontier, quota, steps_of
 from polyfleet.fleet.rollout.tally import Tally, places, standing_of
@@ -80,7 +80,12 @@ class World:
         if decision.package is None:
             return
         self.given.setdefault(device_id, len(self.rollout.status.steps))
-        update = Update(package="p2", rollout=decision.rollout, state="Offered")
+        update = Update(
+            package="p2",
+            rollout=decision.rollout,
+            rollout_uid=decision.rollout_uid,
+            state="Offered",
+        )
         self.set(device_id, update=update)
 
     def relabel(self, device_id: str) -> None:
@@ -114,16 +119,23 @@ class World:
         found = live(rollout, {})
         if found.state == "Unplanned":
             seed = seed_for(rollout.metadata.uid, "p2")
-            planned = RolloutStatus(plan=plan_digest(rollout.spec), seed=seed)
+            planned = RolloutStatus(
+                plan=plan_digest(rollout.spec),
+                seed=seed,
+                promoted=counted_promotion(rollout, found.digest, None),
+                observed_generation=1,
+            )
             rollout = msgspec.structs.replace(rollout, status=planned)
             self._open(rollout)
             return
-        wait = next_wait(rollout)
         tally = self.tally()
+        wait = next_wait(rollout, nobody=not tally.newest)
         if found.state != "Open" or wait is None:
             return
         if is_over(wait, rollout, found.digest, now, settled=tally.settled):
-            self._open(rollout)
+            counted = counted_promotion(rollout, found.digest, wait)
+            status = msgspec.structs.replace(rollout.status, promoted=counted)
+            self._open(msgspec.structs.replace(rollout, status=status))
 
     def tally(self) -> Tally:
         found, tally = live(self.rollout, {}), Tally()
@@ -140,7 +152,7 @@ class World:
         edge = EVERYBODY if last else frontier(step, population)
         new = OpenedStep(population=len(population), frontier=edge, opened_at=at)
         self.rollout = rollout
-        self.become(plan=rollout.status.plan, seed=rollout.status.seed, steps=(*opened, new))
+        self.become(steps=(*opened, new))
 
 
 limits = st.one_of(st.integers(0, 4), st.sampled_from(["0%", "20%", "50%"]))
@@ -188,7 +200,7 @@ def happen(world: World, event: tuple[str, str, int]) -> None:
         case "pause" | "resume":
             world.order(paused=what == "pause")
         case "lose":
-            world.become(plan=None, seed=None, steps=())
+            world.become(plan=None, seed=None, steps=(), promoted="", observed_generation=0)
         case "wait":
             world.now += timedelta(seconds=number)
 
@@ -216,6 +228,27 @@ def test_no_steps_bound_is_ever_exceeded(
                 quota(step, was.population) for step, was in zip(every, opened, strict=False)
             )
             assert len(world.given) <= bound
+
+
+@settings(deadline=None, max_examples=100)
+@given(steps, st.integers(1, 8), events, st.integers(1, 99))
+def test_one_promotion_never_ends_two_waits_that_have_not_been_promoted(
+    steps: list[RolloutStep], count: int, events: list[tuple[str, str, int]], number: int
+) -> None:
+    waiting = [msgspec.structs.replace(step, pause=Pause()) for step in steps]
+    world = new_world(waiting, count)
+    for event in events:
+        if event[0] != "lose":
+            happen(world, event)
+    world.order(paused=False)
+    world.operate()
+    rightful = promoted_step(world.rollout.status.promoted, plan_digest(world.rollout.spec))
+    before = len(world.rollout.status.steps)
+    world.order(promoted=promotion(plan_digest(world.rollout.spec), number))
+    for _ in steps:
+        world.operate()
+    opened = len(world.rollout.status.steps)
+    assert opened <= max(before, rightful) + 1
 
 
 @settings(deadline=None, max_examples=100)
