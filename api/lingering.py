@@ -2,7 +2,7 @@
 
 Whoever refuses a request need not wait for its body. Uvicorn then reads on for as long as the
 client sends, however slowly. But a connection that is closed while its client still sends is reset,
-and the answer may be lost on its way: so what comes is thrown away first, for a while.
+and the answer may be lost on its way: so what comes is thrown away first, while it comes at a pace.
 """
 
 import asyncio
@@ -20,8 +20,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 SHORT_BODY = 64 * 1024
 """Bytes of a body that is read to its end, so that the connection can serve on."""
 LINGER_SECONDS = 30.0
-LINGER_BYTES = 64 * 1024 * 1024
-"""How long, and how much, is read of a request that is answered already."""
+LINGER_PIECE = 1024 * 1024
+"""Bytes that have to come within these seconds: who is refused a file of hours gets the answer."""
+LINGER_BYTES = 5 * 1024 * 1024 * 1024
+"""How much is thrown away of a request that is answered: more than the largest file by default."""
 
 
 class LingeringProtocol(HttpToolsProtocol):
@@ -36,6 +38,7 @@ class LingeringProtocol(HttpToolsProtocol):
         self._is_last = False
         self._linger_timer: asyncio.TimerHandle | None = None
         self._lingered = 0
+        self._piece = 0
 
     @property
     def lingers(self) -> bool:
@@ -52,8 +55,11 @@ class LingeringProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self.lingers:
             self._lingered += len(data)
+            self._piece += len(data)
             if self._lingered > LINGER_BYTES:
                 self.transport.close()
+            elif self._piece >= LINGER_PIECE:
+                self._wait_for_a_piece()
 
     def on_message_begin(self) -> None:
         """Begin to read a request: the connection is not idle."""
@@ -85,7 +91,7 @@ class LingeringProtocol(HttpToolsProtocol):
             return
         self._unset_keepalive_if_required()
         self._lingered = 0
-        self._linger_timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)
+        self._wait_for_a_piece()
         if self._is_last and self.transport.can_write_eof():
             self.transport.write_eof()
 
@@ -119,6 +125,11 @@ class LingeringProtocol(HttpToolsProtocol):
         self.timeout_keep_alive_task = self.loop.call_later(
             self.timeout_keep_alive, self.timeout_keep_alive_handler
         )
+
+    def _wait_for_a_piece(self) -> None:
+        self._stop_lingering()
+        self._piece = 0
+        self._linger_timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     def _stop_lingering(self) -> None:
         if self._linger_timer is not None:

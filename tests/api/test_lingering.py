@@ -100,6 +100,25 @@ def test_whoever_sends_slowly_after_the_answer_is_cut_off(
         assert sent_until_closed(connection, b"a", pause=0.02) < 1_000_000
 
 
+def test_whoever_keeps_the_pace_may_send_on(
+    facade_server: FacadeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renewed: list[None] = []
+    wait = lingering.LingeringProtocol._wait_for_a_piece
+
+    def noted(connection: lingering.LingeringProtocol) -> None:
+        renewed.append(None)
+        wait(connection)
+
+    monkeypatch.setattr(lingering.LingeringProtocol, "_wait_for_a_piece", noted)
+    with connected(facade_server) as connection:
+        connection.sendall(ANSWERED_EARLY + b"Content-Length: 8388608\r\n\r\n")
+        assert answer_of(connection).startswith(b"HTTP/1.1 404 ")
+        connection.sendall(bytes(8 * MIB))
+        assert connection.recv(1) == b"", "read to its end"
+    assert len(renewed) > 4
+
+
 def test_a_short_body_that_does_not_come_is_not_waited_for(
     facade_server: FacadeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
