@@ -95,7 +95,7 @@ def test_what_belongs_to_no_application_says_so(fleet: Any, unique: str) -> None
 def test_a_rollout_says_what_it_lacks(fleet: Any, unique: str) -> None:
     fleet.create("Rollout", unique, package=unique, targets={"groups": [f"{unique}g"]})
     fleet.condition("Rollout", unique, "Ready", "False", "PackageMissing")
-    fleet.create("Package", unique)
+    fleet.create("Package", unique, specification="{}")
     message = fleet.condition("Rollout", unique, "Ready", "False", "GroupMissing")
     assert f"{unique}g" in message
     fleet.create("DeviceGroup", f"{unique}g")
