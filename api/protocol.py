@@ -21,6 +21,7 @@ MAXIMUM_TRAILERS = 8 * 1024
 HEAD_TIMEOUT = 30.0
 """Seconds for a head to arrive, and for a new connection to say anything."""
 
+_END_OF_HEAD = b"\r\n\r\n"
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
 
 
@@ -56,12 +57,13 @@ class BoundedProtocol(LingeringProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came; end the connection if its head or its trailers grow too long."""
-        self._head_is_new = self._body_came = False
+        head_was_open, self._head_is_new, self._body_came = self._head_open, False, False
         if self._between and not data.isascii():
             data = _percent_encoded(data)
         super().data_received(data)
         if not self._head_open:
-            self._bound_trailers(len(data))
+            with_head = head_was_open or self._head_is_new
+            self._bound_trailers(_after_head(data) if with_head else len(data))
             return
         if not self._head_is_new:  # else most of the data may belong to the request before it
             self._head_size += len(data)
@@ -152,6 +154,12 @@ class BoundedProtocol(LingeringProtocol):
         self._unwatch()
         if not self.transport.is_closing():
             self.send_400_response(text)
+
+
+def _after_head(data: bytes) -> int:
+    """Return how many bytes follow the head that ends in this piece; 0 if one cannot tell."""
+    end = data.find(_END_OF_HEAD)
+    return 0 if end < 0 else len(data) - end - len(_END_OF_HEAD)
 
 
 def _percent_encoded(data: bytes) -> bytes:

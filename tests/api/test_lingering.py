@@ -81,6 +81,24 @@ def test_a_request_with_too_long_trailers_is_refused(facade_server: FacadeServer
         assert b"What follows the body is too long." in answer
 
 
+@pytest.mark.parametrize("kept", [False, True], ids=["first", "next"])
+def test_a_long_head_is_no_trailer_though_its_body_comes_later(
+    facade_server: FacadeServer, kept: bool
+) -> None:
+    long = b"X-Long: " + b"y" * 20_000 + b"\r\n"
+    with connected(facade_server) as connection:
+        if kept:
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert b" 200 " in answer_of(connection)[:20]
+        connection.sendall(ANSWERED_LATE + long + b"Content-Length: 2\r\n\r\n")
+        time.sleep(0.3)  # so that the server reads the head by itself
+        connection.sendall(b"{}")
+        answer = answer_of(connection)
+        # What the route says of an empty object, and not what is said of trailers.
+        assert b"the body" not in answer
+        assert b"metadata" in answer
+
+
 def test_short_trailers_are_passed_over(facade_server: FacadeServer, admin_token: str) -> None:
     token = f"Authorization: Bearer {admin_token}\r\n".encode()
     with connected(facade_server) as connection:
