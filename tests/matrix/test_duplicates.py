@@ -4,14 +4,12 @@ from polyfleet.fleet.names import object_name
 from tests.matrix.world import APPLICATION, INVENTORY, World, done
 from tests.operator.conftest import eventually
 
-PARAMETERS = {"per_page": 500}
-
 
 def listed(world: World, name: str) -> list[int]:
     """Return how often the id is in each dialect's list, and who has it of the two."""
     lists = {
         "mac_address": done(world.rdfm.get("/api/v1/devices")).json(),
-        "id": done(world.inventory.get(f"{INVENTORY}/devices", params=PARAMETERS)).json(),
+        "id": done(world.inventory.get(f"{INVENTORY}/devices", params={"twins": name})).json(),
     }
     second = done(world.rdfm.get("/api/v2/devices")).json()
     drogue = done(world.drogue.get(f"/api/registry/v1alpha1/apps/{APPLICATION}/devices")).json()
@@ -28,7 +26,8 @@ def shown(world: World, name: str) -> str:
 
 
 def test_the_older_device_of_an_id_is_the_device(world: World, name: str) -> None:
-    spec = {"application": APPLICATION, "deviceId": name}
+    attributes = [{"name": "twins", "value": {"string": name}}]
+    spec = {"application": APPLICATION, "deviceId": name, "attributes": attributes}
     # The younger one has the name that the facade itself would give it.
     older, younger = f"{name}-older", object_name("Device", APPLICATION, name)
     world.apply("Device", older, spec, which="older")
