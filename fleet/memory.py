@@ -1,7 +1,7 @@
 """Remembering answers, however long what devices and people tell is."""
 
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import lru_cache, wraps
 from typing import ParamSpec, TypeVar
 
 LONGEST = 256
@@ -12,22 +12,25 @@ Answer = TypeVar("Answer")
 
 
 def remembering(
-    function: Callable[Given, Answer],
-    told: Callable[Given, Iterable[str | bytes | None]],
-    most: int,
-) -> Callable[Given, Answer]:
-    """Return the pure function with so many of its latest answers remembered.
+    told: Callable[Given, Iterable[str | bytes | None]], most: int
+) -> Callable[[Callable[Given, Answer]], Callable[Given, Answer]]:
+    """Have a pure function remember so many of its latest answers.
 
     An answer that depends on long texts is not: they could fill the memory. `told` returns the
     texts among the arguments that whoever asks chooses.
     """
-    remembered: Callable[..., Answer] = lru_cache(maxsize=most)(function)
 
-    def answer(*given: Given.args, **named: Given.kwargs) -> Answer:
-        long = is_long(told(*given, **named))
-        return (function if long else remembered)(*given, **named)
+    def decorate(function: Callable[Given, Answer]) -> Callable[Given, Answer]:
+        remembered: Callable[..., Answer] = lru_cache(maxsize=most)(function)
 
-    return answer
+        @wraps(function)
+        def answer(*given: Given.args, **named: Given.kwargs) -> Answer:
+            long = is_long(told(*given, **named))
+            return (function if long else remembered)(*given, **named)
+
+        return answer
+
+    return decorate
 
 
 def is_long(texts: Iterable[str | bytes | None]) -> bool:

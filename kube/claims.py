@@ -21,7 +21,8 @@ from polyfleet.kube.errors import AlreadyExists, Conflict, NotFound
 from polyfleet.kube.writer import Writer
 
 _ATTEMPTS = 5
-_HOLDERS: dict[str, Kind[Any]] = {"Device": DEVICES, "Application": APPLICATIONS}
+HOLDERS: dict[str, Kind[Any]] = {"Device": DEVICES, "Application": APPLICATIONS}
+"""The kinds whose objects hold names."""
 
 
 async def take(
@@ -62,9 +63,19 @@ async def release(writer: Writer, claims: Iterable[Claim]) -> None:
 async def holder_of(writer: Writer, name: ClaimedName, now: datetime) -> ClaimHolder | None:
     """Return who has a name; None if nobody does. Asks the API server."""
     claim = await _read(writer, name)
-    if claim is None or not await _holds(writer, claim, now):
+    if claim is None or not await holds(writer, claim, now):
         return None
     return claim.spec.holder
+
+
+async def holds(writer: Writer, claim: Claim, now: datetime) -> bool:
+    """Say whether its holder has the name, or may be about to write it. Asks the API server."""
+    kind = HOLDERS.get(claim.spec.holder.kind)
+    holder: Device | Application | None = None
+    if kind is not None:
+        with suppress(NotFound):
+            holder = await writer.read(kind, claim.spec.holder.name)
+    return is_needed(claim, holder, now)
 
 
 async def _take_one(
@@ -81,7 +92,7 @@ async def _take_one(
             with suppress(NotFound, Conflict):
                 await _keep(writer, claim, now)
                 return None
-        elif await _holds(writer, claim, now):
+        elif await holds(writer, claim, now):
             break
         else:
             await _drop(writer, claim)
@@ -114,15 +125,6 @@ async def _read(writer: Writer, name: ClaimedName) -> Claim | None:
     with suppress(NotFound):
         return await writer.read(CLAIMS, name.object_name)
     return None
-
-
-async def _holds(writer: Writer, claim: Claim, now: datetime) -> bool:
-    kind = _HOLDERS.get(claim.spec.holder.kind)
-    holder: Device | Application | None = None
-    if kind is not None:
-        with suppress(NotFound):
-            holder = await writer.read(kind, claim.spec.holder.name)
-    return is_needed(claim, holder, now)
 
 
 async def _drop(writer: Writer, claim: Claim) -> None:

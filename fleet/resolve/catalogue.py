@@ -67,8 +67,8 @@ class Catalogue:
         # Keyed by identity: a group's spec is long to hash, and holding it keeps the id its own.
         self._plans: dict[tuple[int, str | None, Takes], tuple[DeviceGroupSpec, Plan]] = {}
         self._offers: dict[str, Offers] = {}
-        self.decide = remembering(decide, _told_for_policy, MOST_ANSWERS)
-        self.choose = remembering(choose, _told_for_offers, MOST_ANSWERS)
+        self.decide = _remembering_policies(decide)
+        self.choose = remembering(_told_for_offers, MOST_ANSWERS)(choose)
 
     @classmethod
     def build(
@@ -116,7 +116,7 @@ class Catalogue:
         if len(self._plans) >= MAX_PLANS:
             # Devices choose their type. Decisions hold on to their plans, so they go together.
             self._plans.clear()
-            self.decide = remembering(decide, _told_for_policy, MOST_ANSWERS)
+            self.decide = _remembering_policies(decide)
         self._plans[key] = (group.spec, plan)
         return plan
 
@@ -169,8 +169,14 @@ def _told_for_policy(
     return (plan.device_type, version, *values)
 
 
-def _told_for_offers(_: Offers, asker: Asker) -> Iterable[str | None]:
+def _told_for_offers(
+    offers: Offers,  # noqa: ARG001 - called as what is remembered
+    asker: Asker,
+) -> Iterable[str | None]:
     return (asker.device_type, asker.version, *asker.values, *asker.labels)
+
+
+_remembering_policies = remembering(_told_for_policy, MOST_ANSWERS)
 
 
 def _lacking(package: Package, takes: Takes) -> str | None:

@@ -1,18 +1,15 @@
 """Takes names back that nobody uses: whoever took them may have died before it made its object."""
 
 from contextlib import suppress
-from typing import Any
 
 from polyfleet.fleet.claims import is_needed
-from polyfleet.fleet.objects.application import Application
 from polyfleet.fleet.objects.claim import Claim
-from polyfleet.fleet.objects.device import Device
-from polyfleet.fleet.objects.kinds import APPLICATIONS, CLAIMS, DEVICES, Kind
+from polyfleet.fleet.objects.kinds import CLAIMS
+from polyfleet.kube.claims import HOLDERS, holds
 from polyfleet.kube.errors import Conflict, Gone, NotFound
 from polyfleet.operator.context import Context
 
 _PAGE = 500
-_HOLDERS: dict[str, Kind[Any]] = {"Device": DEVICES, "Application": APPLICATIONS}
 
 
 async def sweep(context: Context, _: str) -> float | None:
@@ -28,12 +25,7 @@ async def sweep(context: Context, _: str) -> float | None:
 
 
 async def _is_needed(context: Context, claim: Claim) -> bool:
-    """Say whether the claim holds; the API server is asked, as the cache may be behind."""
-    kind, name = _HOLDERS.get(claim.spec.holder.kind), claim.spec.holder.name
-    holder: Device | Application | None = None
-    if kind is not None:
-        if is_needed(claim, context.cache.store(kind).get(name), context.clock()):
-            return True
-        with suppress(NotFound):
-            holder = await context.writer.read(kind, name)
-    return is_needed(claim, holder, context.clock())
+    """Say whether the claim holds; the API server is asked only where the cache denies it."""
+    kind, now = HOLDERS.get(claim.spec.holder.kind), context.clock()
+    known = context.cache.store(kind).get(claim.spec.holder.name) if kind is not None else None
+    return is_needed(claim, known, now) or await holds(context.writer, claim, now)

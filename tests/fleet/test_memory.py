@@ -68,11 +68,11 @@ def test_what_a_device_tells_at_length_is_not_remembered(
 def test_ordinary_texts_are_remembered_and_long_ones_are_answered_all_the_same() -> None:
     asked: list[str] = []
 
-    def length(text: str) -> int:
+    @remembering(lambda text: (text,), 10)
+    def remembered(text: str) -> int:
         asked.append(text)
         return len(text)
 
-    remembered = remembering(length, lambda text: (text,), 10)
     for text in ("2.14.0-rc.1+build.2026.03.01", "x" * (LONGEST + 1)) * 3:
         assert remembered(text) == len(text)
     assert sorted(map(len, asked)) == [28, LONGEST + 1, LONGEST + 1, LONGEST + 1]

@@ -65,17 +65,9 @@ class Listing(NamedTuple):
     order: tuple[Order, ...]
 
 
+@remembering(lambda query_string: (query_string,), _REMEMBERED)
 def read_listing(query_string: bytes) -> Listing:
     """Read a list of devices' query string. Raises Invalid."""
-    return _listing(query_string)
-
-
-def read_paging(query_string: bytes) -> Paging:
-    """Read the query string of a list that is only paged. Raises Invalid."""
-    return _plain_paging(query_string)
-
-
-def _read_listing(query_string: bytes) -> Listing:
     given = _parameters(query_string)
     paging = _paging(query_string, given)
     conditions = []
@@ -91,6 +83,12 @@ def _read_listing(query_string: bytes) -> Listing:
         raise Invalid("", f"at most {MOST_CONDITIONS} attributes can be searched at once")
     conditions += [_filter(name, value) for name, value in filters]
     return Listing(paging, tuple(conditions), _order(given.get("sort", "")))
+
+
+@remembering(lambda query_string: (query_string,), _REMEMBERED)
+def read_paging(query_string: bytes) -> Paging:
+    """Read the query string of a list that is only paged. Raises Invalid."""
+    return _paging(query_string, _parameters(query_string))
 
 
 def field_of(name: str) -> FieldName:
@@ -184,11 +182,3 @@ def _order(text: str) -> tuple[Order, ...]:
     if len(keys) > MOST_SORT_KEYS:
         raise Invalid("sort", f"at most {MOST_SORT_KEYS} attributes can be sorted by")
     return tuple(keys)
-
-
-def _read_paging(query_string: bytes) -> Paging:
-    return _paging(query_string, _parameters(query_string))
-
-
-_listing = remembering(_read_listing, lambda query_string: (query_string,), _REMEMBERED)
-_plain_paging = remembering(_read_paging, lambda query_string: (query_string,), _REMEMBERED)
