@@ -1,6 +1,7 @@
 """Devices: list, search, show, make, remove."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -156,10 +157,12 @@ class DeviceRoutes:
         try:
             await self._facade.writer.create(DEVICES, name, spec, labels=labels)
         except kube.AlreadyExists:
-            found = await self._facade.writer.read(DEVICES, name)
-            if is_device(found, application, device_id):
-                raise _taken() from None
-            raise AlreadyExists("the object name is taken by another device") from None
+            with suppress(kube.NotFound):  # it was there a moment ago
+                found = await self._facade.writer.read(DEVICES, name)
+                if not is_device(found, application, device_id):
+                    message = "the object name is taken by another device"
+                    raise AlreadyExists(message) from None
+            raise _taken() from None
 
     def _mirrored(
         self, name: str, application: str, device_id: str, declared: bytes
