@@ -76,8 +76,8 @@ class Caller:
 
         A second Device of an id is none.
         """
-        gone = item.metadata.terminating or (isinstance(item, Device) and item.duplicate)
-        return not gone and self.may(Right.READ, item.spec.application)
+        there = item.present if isinstance(item, Device) else not item.metadata.terminating
+        return there and self.may(Right.READ, item.spec.application)
 
     def numbered(self, store: Store[Numbered], serial: int, right: Right = Right.READ) -> Numbered:
         """Return the object of that serial.

@@ -24,7 +24,7 @@ def candidates(devices: Store[Device], group: DeviceGroup) -> Sequence[Device]:
 
 def is_in(device: Device, group: DeviceGroup) -> bool:
     """Say whether the device is in the group and is not on its way out."""
-    return not (device.metadata.terminating or device.duplicate) and is_member(device, group)
+    return device.present and is_member(device, group)
 
 
 def _group_labels(device: Device) -> Iterable[Hashable]:

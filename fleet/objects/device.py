@@ -87,6 +87,11 @@ class Device(View, frozen=True, kw_only=True):
         return self.metadata.serial if known is None else known
 
     @property
+    def present(self) -> bool:
+        """Whether it is somebody's device: not on its way out, and no second one of its id."""
+        return not (self.metadata.terminating or self.duplicate)
+
+    @property
     def duplicate(self) -> bool:
         """Whether the operator found an older Device of the same id: this one is nobody then."""
         conditions = self.status.conditions

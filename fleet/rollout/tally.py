@@ -168,7 +168,7 @@ def _place(rollout: LiveRollout, device: Device) -> float:
 
 def _target_groups(rollout: LiveRollout, device: Device) -> tuple[str, ...] | None:
     """Return the groups by which the device is a target; None if it is none."""
-    if device.metadata.terminating or device.duplicate:
+    if not device.present:
         return None
     if rollout.selector is not None:
         return () if selectors.matches(rollout.selector, device.metadata.labels) else None

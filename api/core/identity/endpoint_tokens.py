@@ -91,7 +91,6 @@ class EndpointTokens:
             for device in self._devices.find(_BY_HASH, hashed)
             if any(hmac.compare_digest(kept, hashed) for kept in device.spec.endpoint_token_hashes)
             and not device.spec.disabled
-            and not device.metadata.terminating
-            and not device.duplicate
+            and device.present
         ]
         return found[0] if len(found) == 1 else None

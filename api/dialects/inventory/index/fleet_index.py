@@ -184,7 +184,7 @@ class FleetIndex:
     def _device_changed(self, change: Change[Device]) -> None:
         if not self._open:
             return
-        if change.new is None or not _is_listed(change.new):
+        if change.new is None or not change.new.present:
             gone = change.new or change.old
             if gone is not None:
                 self._remove(gone)
@@ -193,7 +193,7 @@ class FleetIndex:
 
     def _put(self, device: Device) -> None:
         """Take a device in as it is now."""
-        if not _is_listed(device):
+        if not device.present:
             return
         name = device.metadata.name
         key = self._keys.get(name)
@@ -279,10 +279,6 @@ class FleetIndex:
             self.revision += 1
 
 
-def _is_listed(device: Device) -> bool:
-    return not (device.metadata.terminating or device.duplicate)
-
-
 def _place(device: Device) -> int:
     """Return the device's place in the order of creation: by time, then by serial."""
     serial = device.metadata.serial
@@ -298,7 +294,7 @@ def _differ(old: Device, new: Device) -> bool:
     """Say whether any field may have changed; signs of life do not change one."""
     return (
         old.metadata.labels != new.metadata.labels
-        or _is_listed(old) != _is_listed(new)
+        or old.present != new.present
         or old.spec != new.spec
         or old.status.reported != new.status.reported
         or old.status.software != new.status.software
